@@ -1,0 +1,82 @@
+package cpu
+
+import "fmt"
+
+// Mat is the right-hand matrix of a product: float32, or bfloat16 as raw bits that are widened (shifted left by 16)
+// while they are read. Exactly one of the slices is set; a nil Mat has no elements.
+type Mat struct {
+	F32  []float32
+	BF16 []uint16
+}
+
+// len is the number of elements.
+func (b Mat) len() int {
+	if b.BF16 != nil {
+		return len(b.BF16)
+	}
+	return len(b.F32)
+}
+
+// GemmArgs are the operands of Gemm. All matrices are row-major; a leading dimension (LDA, LDB, LDC) is the distance
+// between the starts of two rows in elements, and 0 means that rows are adjacent.
+type GemmArgs struct {
+	M, N, K    int
+	A          []float32 // (M, K); with TransA (K, M)
+	LDA        int
+	TransA     bool
+	B          Mat // (K, N); with TransB (N, K)
+	LDB        int
+	TransB     bool
+	C          []float32 // (M, N); must not overlap A or B
+	LDC        int
+	Accumulate bool // C is the initial value of the accumulators; otherwise they begin at 0
+}
+
+// Gemm computes C = op(A)·op(B), or C + op(A)·op(B) with Accumulate.
+//
+// With TransB it is x·Wᵀ for a weight W (N, K), without it dY·W, and with TransA dYᵀ·X, the gradient of a weight.
+//
+// Every output has one accumulator. It begins at 0, or at C with Accumulate, and takes the products in ascending k by
+// fused multiply-adds, each rounded once (FMA). So the bits of an output depend on its row of A, its column of B and its
+// initial value alone: not on M, on the other rows, on the number of threads or on the instruction set. NaNs are NaNs on
+// every path, but their payloads may differ.
+//
+// It panics with the argument, what it got and what it wants where a slice is too short.
+func Gemm(g GemmArgs) {
+	g = g.checked()
+	if g.M == 0 || g.N == 0 {
+		return
+	}
+	gemmGo(g, 0, g.M, 0, g.N)
+}
+
+// checked fills the leading dimensions and panics where a matrix does not fit its slice.
+func (g GemmArgs) checked() GemmArgs {
+	if g.M < 0 || g.N < 0 || g.K < 0 {
+		panic(fmt.Sprintf("cpu.Gemm: negative size: M=%d N=%d K=%d", g.M, g.N, g.K))
+	}
+	if g.B.F32 != nil && g.B.BF16 != nil {
+		panic("cpu.Gemm: B is both float32 and bfloat16")
+	}
+	check := func(name string, rows, cols int, trans bool, ld *int, have int) {
+		if trans {
+			rows, cols = cols, rows
+		}
+		if *ld == 0 {
+			*ld = cols
+		}
+		if *ld < cols {
+			panic(fmt.Sprintf("cpu.Gemm: LD%s is %d, less than the %d columns of %s (M=%d N=%d K=%d)", name, *ld, cols, name, g.M, g.N, g.K))
+		}
+		if rows == 0 || cols == 0 {
+			return
+		}
+		if want := (rows-1)**ld + cols; have < want {
+			panic(fmt.Sprintf("cpu.Gemm: %s has %d elements, (%d, %d) with LD%s=%d needs %d", name, have, rows, cols, name, *ld, want))
+		}
+	}
+	check("A", g.M, g.K, g.TransA, &g.LDA, len(g.A))
+	check("B", g.K, g.N, g.TransB, &g.LDB, g.B.len())
+	check("C", g.M, g.N, false, &g.LDC, len(g.C))
+	return g
+}
