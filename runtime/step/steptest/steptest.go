@@ -1,0 +1,67 @@
+// Package steptest runs steps in a test without store or executor: no cache,
+// no progress, one temporary directory per step. For tests of verb packages.
+package steptest
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"lightbox/runtime/step"
+)
+
+// Seed is the recipe seed that steps see under Run.
+const Seed = 1
+
+// Run runs refs and everything behind them, inputs first, and returns the
+// artifact directories parallel to refs. Any error fails the test.
+func Run(t testing.TB, refs ...step.Ref) []string {
+	t.Helper()
+	dirs, err := Try(t, context.Background(), refs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dirs
+}
+
+// Try is Run under a context, returning the errors: those the steps carry,
+// those of Op.Check, or the first of Op.Run.
+func Try(t testing.TB, ctx context.Context, refs ...step.Ref) ([]string, error) {
+	t.Helper()
+	root := t.TempDir()
+	all := map[step.Key]string{}
+	var order []step.Ref
+	var errs []error
+	step.Walk(refs, func(r step.Ref) {
+		order = append(order, r)
+		errs = append(errs, r.Errors()...)
+		if s := r.Step(); s.Op.Check != nil && len(r.Errors()) == 0 {
+			errs = append(errs, s.Op.Check(s)...)
+		}
+	})
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	for _, r := range order {
+		dir := filepath.Join(root, r.Key().Short())
+		scratch := dir + ".scratch"
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, err
+		}
+		s := r.Step()
+		c := step.NewContext(ctx, step.Env{Step: s, Seed: Seed, Dirs: all,
+			Scratch: func() (string, error) { return scratch, os.MkdirAll(scratch, 0o755) },
+			Log:     func(line string) { t.Log(line) }})
+		if err := s.Op.Run(c, dir); err != nil {
+			return nil, &step.Error{Op: s.Op.Name, Err: err}
+		}
+		all[r.Key()] = dir
+	}
+	out := make([]string, len(refs))
+	for i, r := range refs {
+		out[i] = all[r.Key()]
+	}
+	return out, nil
+}
