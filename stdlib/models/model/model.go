@@ -1,0 +1,204 @@
+// Package model holds what a vision-language model family implements and what
+// the verbs (training, generation, inspection) take: the Model interface, its
+// samples and batches, and Systems, the labelled list of models that recipes
+// pass around.
+//
+// It does not know any family, any file of a checkpoint, or how a checkpoint is
+// found (package models opens them), and it does not know adapters beyond the
+// slot that nn.Linear has for them (package lora).
+//
+// # How a verb uses a model
+//
+//	m, err := lora.Open(ctx, system)              // base and adapters, weights shared within the run
+//	s, err := m.Encode(model.Input{Image: img, Prompt: "Describe the image.", Target: caption})
+//	loss, nll := model.Loss(m, &model.Batch{Samples: samples, Tape: tape}, 1/tokens)
+//	tape.Backward(loss)
+//
+// and for generation
+//
+//	kv := m.NewKV(len(s.IDs) + maxNew)
+//	h := m.Hidden(&model.Batch{Samples: []*model.Sample{s}, KV: []model.KV{kv}, Tail: []int{1}}) // (1, C)
+//	next := ops.Argmax(m.Logits(h))
+//	h = m.Hidden(&model.Batch{Tokens: [][]int32{{next[0]}}, KV: []model.KV{kv}})                 // (1, C)
+//
+// Batches are ragged, never padded: a sample's result does not depend on what
+// else is in the batch.
+package model
+
+import (
+	"lightbox/kernels/tensor"
+	"lightbox/stdlib/nn"
+	"lightbox/stdlib/vision"
+)
+
+// Tower names the part of a model that a parameter belongs to.
+type Tower string
+
+// The towers of a vision-language model.
+const (
+	Language  Tower = "language"  // decoder, token embeddings and head
+	Vision    Tower = "vision"    // image encoder
+	Connector Tower = "connector" // projector between the two
+)
+
+// Ignore is the label of a token that carries no loss (transformers' ignore_index).
+const Ignore int32 = -100
+
+// Input is what one example asks of a model.
+type Input struct {
+	Image  *vision.Image // nil: a prompt without an image
+	Prompt string        // the user's words, without image marker or template
+	Target string        // the answer to learn or to score; "" leaves the prompt open for generation
+}
+
+// Sample is an Input in the model's own terms. It lives on the host and can be
+// kept for many epochs.
+type Sample struct {
+	Text   string      // the prompt as rendered, one image marker per image; answer included
+	IDs    []int32     // token ids, image placeholders already repeated
+	Labels []int32     // parallel to IDs: the id itself where it is to be learnt, Ignore elsewhere; NOT shifted
+	Images int         // number of images
+	Pixels []float32   // Images x (3, H, W) as the image processor gives them
+	Size   [2]int      // H, W of one image in Pixels
+	Extra  [][]float32 // what a family needs besides (grids, masks); nil for LLaVA
+}
+
+// Prompted returns the number of leading tokens before the first labelled one.
+func (s *Sample) Prompted() int {
+	for i, l := range s.Labels {
+		if l != Ignore {
+			return i
+		}
+	}
+	return len(s.IDs)
+}
+
+// LossTokens is the number of positions that carry loss: labelled tokens, the
+// first of the sequence excepted since nothing predicts it.
+func (s *Sample) LossTokens() int {
+	n := 0
+	for _, l := range s.Labels[min(1, len(s.Labels)):] {
+		if l != Ignore {
+			n++
+		}
+	}
+	return n
+}
+
+// KV is one sequence's key/value cache. Row i of every layer is the sequence's
+// token i, whatever else is in the batch.
+type KV interface {
+	Len() int         // tokens cached
+	Capacity() int    // tokens it can hold
+	Clone(cap int) KV // an independent copy with room for cap tokens (beam search, a shared prefix)
+	Truncate(n int)   // forgets all but the first n tokens
+	CopyFrom(src KV)  // becomes a copy of src, keeping its own capacity
+	Bytes() int64     // memory held
+}
+
+// Batch is one forward pass over several sequences, one after another (ragged).
+// Either Samples (training, scoring, prefill) or Tokens (decoding) is set.
+type Batch struct {
+	Samples  []*Sample      // whole sequences with their images
+	Tokens   [][]int32      // next tokens of sequences whose beginning is in KV
+	KV       []KV           // one per sequence, or nil: nothing cached; its rows are appended
+	Features *tensor.Tensor // result of Vision for the samples' images, or nil to compute it
+	Tail     []int          // hidden rows wanted per sequence, counted from its end; nil: all
+	Tape     *tensor.Tape   // nil: inference, nothing is recorded
+	// Checkpoint recomputes each decoder layer in the backward pass instead of
+	// keeping its activations: about a third more work for much less memory.
+	Checkpoint bool
+}
+
+// Param is a base parameter with its place in the model.
+type Param struct {
+	Name  string // path in transformers 5's module tree: "model.language_model.layers.0.self_attn.q_proj.weight"
+	Tower Tower
+	*nn.Param
+}
+
+// Slot is a Linear that an adapter can target.
+type Slot struct {
+	Path   string // module path in transformers 5's tree: "model.language_model.layers.0.self_attn.q_proj"
+	Tower  Tower
+	Head   bool // the output head, which "all-linear" leaves out
+	Linear *nn.Linear
+}
+
+// Info describes a model without its weights.
+type Info struct {
+	Family        string         // "llava"
+	Architecture  string         // "LlavaForConditionalGeneration"
+	Checkpoint    string         // where its files are, for messages; "" for a model made from scratch
+	Hidden        int            // C of the decoder
+	Vocab         int            // V
+	VisionHidden  int            // columns of Vision's rows
+	ImageTokens   int            // rows of Vision per image = placeholder tokens per image
+	Context       int            // tokens that fit, 0 if unbounded
+	EOS           []int32        // tokens that end an answer
+	Preprocessing map[string]any // choices that change pixels (crop, pad, resample), recorded with results
+}
+
+// Work describes a forward pass, for estimates.
+type Work struct {
+	Sequences int
+	Tokens    int  // per sequence, image placeholders included
+	Cached    int  // of which already in the KV cache
+	Rows      int  // rows per sequence that reach the LM head
+	Images    int  // images in all that pass through the vision tower
+	Train     bool // with the backward pass
+	Full      bool // with weight gradients for every parameter (not only adapters)
+	// Checkpoint: activations are recomputed.
+	Checkpoint bool
+}
+
+// Estimate is what Work costs.
+type Estimate struct {
+	FLOPs      float64 // floating point operations
+	ReadBytes  float64 // weight bytes read from memory at least once
+	Activation int64   // peak bytes of activations and caches, weights excluded
+	Weights    int64   // bytes of the weights
+}
+
+// Model is a loaded vision-language model, or one built from its configuration
+// alone (then only the methods marked "config" work). A Model is used by one
+// goroutine at a time.
+type Model interface {
+	Info() Info // config
+
+	// Params lists the base parameters in the order of the module tree, a tied one once. // config
+	Params() []Param
+	// Slots lists every Linear, adapters or not, in the order of the module tree. // config
+	Slots() []Slot
+	// Modules lists the paths of all modules (for "did you mean"). // config
+	Modules() []string
+	// Estimate says what a pass costs. // config
+	Estimate(Work) Estimate
+
+	// Encode renders the prompt, tokenises it and processes the image.
+	Encode(Input) (*Sample, error)
+	// Decode turns token ids into text, special tokens left out.
+	Decode(ids []int32) string
+	// Piece is one token as the vocabulary writes it, for display.
+	Piece(id int32) string
+
+	// Vision runs the vision tower on the samples' images: (sum Images*ImageTokens, VisionHidden),
+	// the input of the connector. It can be cached while nothing in the tower trains.
+	Vision(samples []*Sample, tape *tensor.Tape) *tensor.Tensor
+	// Hidden returns the decoder's last hidden states, after the final norm:
+	// (sum Tail, C), sequence after sequence. It appends to the batch's KV.
+	Hidden(*Batch) *tensor.Tensor
+	// Logits applies the LM head to hidden rows: (n, C) -> (n, V).
+	Logits(hidden *tensor.Tensor) *tensor.Tensor
+	// NewKV makes an empty cache for one sequence of at most capacity tokens.
+	NewKV(capacity int) KV
+
+	// Share returns a model with the same weight tensors and empty adapter slots,
+	// so that two adapters can stand on one base at once.
+	Share() Model
+	// Trainable returns a copy whose parameters are f32 tensors of its own, fit to be trained.
+	Trainable() Model
+	// Save writes a Hugging Face checkpoint directory with the model's present
+	// weights, adapters left out, in dtype tensor.F32 or tensor.BF16.
+	Save(dir string, dt tensor.DType) error
+}

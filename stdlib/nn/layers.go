@@ -1,0 +1,144 @@
+package nn
+
+import (
+	"lightbox/kernels/ops"
+	"lightbox/kernels/tensor"
+)
+
+// Linear is y = x·Wᵀ + b, plus what its adapters add.
+type Linear struct {
+	Weight *Param `weight:"weight"` // (out, in)
+	Bias   *Param `weight:"bias"`   // (out), nil without bias
+
+	Adapters []*LoRA // the LoRA slot: added in this order
+}
+
+// NewLinear returns a layer of in -> out features.
+func NewLinear(in, out int, bias bool) *Linear {
+	l := &Linear{Weight: NewParam(InitNormal, out, in)}
+	if bias {
+		l.Bias = NewParam(InitZeros, out)
+	}
+	return l
+}
+
+// In and Out are the numbers of input and output features.
+func (l *Linear) In() int { return l.Weight.Shape[1] }
+
+// Out is the number of output features.
+func (l *Linear) Out() int { return l.Weight.Shape[0] }
+
+// Forward maps x (..., in) to (..., out).
+func (l *Linear) Forward(x *tensor.Tensor) *tensor.Tensor {
+	var bias *tensor.Tensor
+	if l.Bias != nil {
+		bias = l.Bias.T()
+	}
+	y := ops.Linear(x, l.Weight.T(), bias) // (..., out)
+	for _, a := range l.Adapters {
+		y = ops.Add(y, a.Forward(x))
+	}
+	return y
+}
+
+// Noise drives dropout during training: the counter-based generator's seed and
+// the number of the forward pass. Every adapter has its own stream, so that the
+// same pass recomputed (gradient checkpointing) or resumed draws the same bits.
+// P zero, or a nil Noise, is inference.
+type Noise struct {
+	Seed uint64
+	Pass uint64 // distinct for every micro-batch of a run
+}
+
+// LoRA is one low-rank adapter of a Linear: scale·B(A(dropout(x))) (Hu et al., 2021).
+type LoRA struct {
+	A, B    *Param // (rank, in), (out, rank); f32
+	Scale   float32
+	Dropout float64
+	Stream  uint64 // number of the adapted layer within the model
+	Noise   *Noise // shared by the model's adapters; nil at inference
+}
+
+// Forward maps x (..., in) to what is added to the layer's output (..., out).
+func (a *LoRA) Forward(x *tensor.Tensor) *tensor.Tensor {
+	if a.Dropout > 0 && a.Noise != nil {
+		// 2^40 draws per stream and pass, 2^14 streams per... pass: seed and offset
+		// are mixed separately by the generator, so passes go into the seed.
+		x = ops.Dropout(x, float32(a.Dropout), a.Noise.Seed^(a.Noise.Pass*0x9E3779B97F4A7C15), a.Stream<<40)
+	}
+	h := ops.Linear(x, a.A.T(), nil) // (..., R)
+	return ops.Scale(ops.Linear(h, a.B.T(), nil), a.Scale)
+}
+
+// Embedding is a table of rows, one per token.
+type Embedding struct {
+	Weight *Param `weight:"weight"` // (V, C)
+}
+
+// NewEmbedding returns a table of n rows of c features.
+func NewEmbedding(n, c int) *Embedding {
+	return &Embedding{Weight: NewParam(InitNormal, n, c)}
+}
+
+// Forward returns the rows of ids, (len(ids), C).
+func (e *Embedding) Forward(ids []int32) *tensor.Tensor { return ops.Embedding(e.Weight.T(), ids) }
+
+// RMSNorm is x/rms(x)·w (Zhang and Sennrich, 2019).
+type RMSNorm struct {
+	Weight *Param `weight:"weight"` // (C)
+	Eps    float32
+}
+
+// NewRMSNorm returns a norm over c features.
+func NewRMSNorm(c int, eps float64) *RMSNorm {
+	return &RMSNorm{Weight: NewParam(InitOnes, c), Eps: float32(eps)}
+}
+
+// Forward keeps the shape of x (..., C).
+func (n *RMSNorm) Forward(x *tensor.Tensor) *tensor.Tensor {
+	return ops.RMSNorm(x, n.Weight.T(), n.Eps)
+}
+
+// LayerNorm is (x-mean)/std·w + b.
+type LayerNorm struct {
+	Weight *Param `weight:"weight"` // (C)
+	Bias   *Param `weight:"bias"`   // (C)
+	Eps    float32
+}
+
+// NewLayerNorm returns a norm over c features.
+func NewLayerNorm(c int, eps float64) *LayerNorm {
+	return &LayerNorm{Weight: NewParam(InitOnes, c), Bias: NewParam(InitZeros, c), Eps: float32(eps)}
+}
+
+// Forward keeps the shape of x (..., C).
+func (n *LayerNorm) Forward(x *tensor.Tensor) *tensor.Tensor {
+	return ops.LayerNorm(x, n.Weight.T(), n.Bias.T(), n.Eps)
+}
+
+// PatchConv is a convolution whose stride equals its kernel: each patch of the
+// image becomes one row.
+type PatchConv struct {
+	Weight *Param `weight:"weight"` // (C, 3, P, P)
+	Bias   *Param `weight:"bias"`   // (C), nil without bias
+}
+
+// NewPatchConv returns a convolution of channels x size x size patches to c features.
+func NewPatchConv(channels, c, size int, bias bool) *PatchConv {
+	p := &PatchConv{Weight: NewParam(InitNormal, c, channels, size, size)}
+	if bias {
+		p.Bias = NewParam(InitZeros, c)
+	}
+	return p
+}
+
+// Forward maps pixels (B, 3, H, W) to (B*(H/P)*(W/P), C), patches row by row.
+func (c *PatchConv) Forward(pixels *tensor.Tensor) *tensor.Tensor {
+	s := c.Weight.Shape
+	var bias *tensor.Tensor
+	if c.Bias != nil {
+		bias = c.Bias.T()
+	}
+	w := c.Weight.T().Reshape(s[0], s[1]*s[2]*s[3]) // (C, 3*P*P)
+	return ops.Linear(ops.Patchify(pixels, s[2]), w, bias)
+}

@@ -1,0 +1,92 @@
+package nn
+
+import (
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+)
+
+// Named is a parameter with its full name in the module tree,
+// "model.language_model.layers.0.self_attn.q_proj.weight".
+type Named struct {
+	Name string
+	*Param
+}
+
+// NamedLinear is a Linear with its path, "model.language_model.layers.0.self_attn.q_proj".
+type NamedLinear struct {
+	Path string
+	*Linear
+}
+
+// Params lists the parameters under root in the order of its fields. A
+// parameter that stands in two places (a tied head) is listed at the first.
+func Params(root any) []Named {
+	var out []Named
+	seen := map[*Param]bool{}
+	walk(reflect.ValueOf(root), "", func(path string, v any) {
+		if p, ok := v.(*Param); ok && !seen[p] {
+			seen[p] = true
+			out = append(out, Named{path, p})
+		}
+	})
+	return out
+}
+
+// Linears lists the Linear layers under root in the order of its fields.
+func Linears(root any) []NamedLinear {
+	var out []NamedLinear
+	walk(reflect.ValueOf(root), "", func(path string, v any) {
+		if l, ok := v.(*Linear); ok {
+			out = append(out, NamedLinear{path, l})
+		}
+	})
+	return out
+}
+
+// Modules lists the paths of all layers under root, parameters left out: the
+// names an adapter's targets can mean.
+func Modules(root any) []string {
+	var out []string
+	walk(reflect.ValueOf(root), "", func(path string, v any) {
+		if _, ok := v.(*Param); !ok && path != "" {
+			out = append(out, path)
+		}
+	})
+	return out
+}
+
+// walk visits every tagged value under v, parents first.
+func walk(v reflect.Value, path string, visit func(string, any)) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if v.IsNil() {
+			return
+		}
+		visit(path, v.Interface())
+		if v.Type() == reflect.TypeFor[*Param]() {
+			return
+		}
+		walk(v.Elem(), path, visit)
+	case reflect.Slice:
+		for i := range v.Len() {
+			walk(v.Index(i), join(path, strconv.Itoa(i)), visit)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if tag, ok := v.Type().Field(i).Tag.Lookup("weight"); ok {
+				walk(v.Field(i), join(path, tag), visit)
+			}
+		}
+	default:
+		panic(fmt.Sprintf("nn: %s: a weight tag on a %s; want a pointer, a slice of pointers or a struct", path, v.Type()))
+	}
+}
+
+func join(path, name string) string {
+	if path == "" || name == "" {
+		return path + name
+	}
+	return strings.Join([]string{path, name}, ".")
+}
