@@ -26,7 +26,7 @@ type Context struct {
 type Env struct {
 	Step Step
 	Seed uint64
-	// Dirs holds the artifact directories of all transitive inputs by plan key.
+	// Dirs holds the artifact directories of all transitive inputs by Ref.ID.
 	Dirs     map[Key]string
 	Progress func(done, total int64, note string)
 	Log      func(line string)
@@ -54,7 +54,7 @@ func (c *Context) Input(i int) string {
 
 // Dir is the artifact directory of any transitive input.
 func (c *Context) Dir(r Ref) string {
-	d, ok := c.env.Dirs[r.Key()]
+	d, ok := c.env.Dirs[r.ID()]
 	if !ok {
 		panic(fmt.Sprintf("step %s: %s (%s) is not among its inputs", c.name(), r.Step().Var, r.Key().Short()))
 	}

@@ -98,6 +98,7 @@ type node struct {
 	canonical []byte
 	key       Key
 	masked    Key
+	id        Key
 	errs      []error
 }
 
@@ -167,15 +168,13 @@ func build(op *Op, params any, errs []error, in []Ref) Ref {
 	}
 	n.step = Step{Op: op, Params: params, In: append([]Ref(nil), in...),
 		Var: sc.Var, Pos: sc.Pos, Rehearse: sc.Rehearse, FuncHash: sc.FuncHash, Dir: sc.Dir}
-	canonical, err := canonicalParams(params, sc.FuncHash)
+	canonical, err := canonicalParams(params, sc.FuncHash, false)
 	if err != nil {
 		fail(err)
 	}
 	n.canonical = canonical
-	masked := canonical
-	if sc.FuncHash != "" {
-		masked, _ = canonicalParams(params, "")
-	}
+	masked, _ := canonicalParams(params, "", false)
+	whole, _ := canonicalParams(params, sc.FuncHash, true)
 	for i, r := range in {
 		if !r.Valid() {
 			fail(fmt.Errorf("input %d is no step (an empty handle was passed)", i+1))
@@ -183,6 +182,7 @@ func build(op *Op, params any, errs []error, in []Ref) Ref {
 	}
 	n.key = planKey(n.step, canonical, Ref.Key)
 	n.masked = planKey(n.step, masked, Ref.MaskedKey)
+	n.id = planKey(n.step, whole, Ref.ID)
 	return Ref{n}
 }
 
@@ -243,6 +243,15 @@ func (r Ref) MaskedKey() Key {
 	return r.n.masked
 }
 
+// ID is like Key but also over the fields tagged `key:"-"`: within one run it
+// tells apart two steps that differ only in where their files lie.
+func (r Ref) ID() Key {
+	if r.n == nil {
+		return Key{}
+	}
+	return r.n.id
+}
+
 // Params is the canonical form of the parameters that the key holds.
 func (r Ref) Params() []byte {
 	if r.n == nil {
@@ -262,16 +271,16 @@ func (r Ref) Errors() []error {
 // Same reports whether both refer to the same node of the plan.
 func (r Ref) Same(o Ref) bool { return r.n == o.n }
 
-// Walk calls f once for every distinct plan key behind refs, inputs before
+// Walk calls f once for every distinct step (by ID) behind refs, inputs before
 // the steps that need them, in a fixed order. Zero Refs are passed over.
 func Walk(refs []Ref, f func(Ref)) {
 	seen := map[Key]bool{}
 	var visit func(Ref)
 	visit = func(r Ref) {
-		if !r.Valid() || seen[r.Key()] {
+		if !r.Valid() || seen[r.ID()] {
 			return
 		}
-		seen[r.Key()] = true
+		seen[r.ID()] = true
 		for _, in := range r.n.step.In {
 			visit(in)
 		}

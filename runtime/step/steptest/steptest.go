@@ -45,7 +45,7 @@ func Try(t testing.TB, ctx context.Context, refs ...step.Ref) ([]string, error) 
 		return nil, err
 	}
 	for _, r := range order {
-		dir := filepath.Join(root, r.Key().Short())
+		dir := filepath.Join(root, r.ID().Short())
 		scratch := dir + ".scratch"
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return nil, err
@@ -57,11 +57,11 @@ func Try(t testing.TB, ctx context.Context, refs ...step.Ref) ([]string, error) 
 		if err := s.Op.Run(c, dir); err != nil {
 			return nil, &step.Error{Op: s.Op.Name, Err: err}
 		}
-		all[r.Key()] = dir
+		all[r.ID()] = dir
 	}
 	out := make([]string, len(refs))
 	for i, r := range refs {
-		out[i] = all[r.Key()]
+		out[i] = all[r.ID()]
 	}
 	return out, nil
 }
