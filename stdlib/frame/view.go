@@ -1,0 +1,165 @@
+package frame
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"lightbox/runtime/view"
+)
+
+const shownRows = 20 // a frame displays its first rows; all are in the artifact
+
+// View shows the first rows as a table, or one film with its captions (At).
+func (f Frame) View(dirs []string) (view.View, error) {
+	if len(dirs) != 1 {
+		return nil, fmt.Errorf("frame: view of %d artifacts, want 1", len(dirs))
+	}
+	rows, err := Read(dirs[0])
+	if err != nil {
+		return nil, err
+	}
+	if f.film {
+		return f.viewFilm(rows)
+	}
+	return viewRows(rows), nil
+}
+
+func viewRows(r *Rows) view.Table {
+	t := view.Table{}
+	var head []view.Cell
+	var shown []int
+	for c, col := range r.cols {
+		if col.Name == Image { // long, and At shows the film
+			continue
+		}
+		shown = append(shown, c)
+		head = append(head, view.Cell{Text: col.Header()})
+		t.Align = append(t.Align, alignOf(col.Kind))
+	}
+	t.Header = [][]view.Cell{head}
+	for i := range min(r.n, shownRows) {
+		row := view.Row{}
+		for _, c := range shown {
+			row.Cells = append(row.Cells, view.Cell{Text: r.text(i, c)})
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	if r.n > shownRows {
+		t.Footer = append(t.Footer, fmt.Sprintf("%d of %d rows", shownRows, r.n))
+	} else {
+		t.Footer = append(t.Footer, plural(r.n, "row"))
+	}
+	return t
+}
+
+func alignOf(k Kind) view.Align {
+	if k == Number {
+		return view.Right
+	}
+	return view.Left
+}
+
+// text is the value for reading: three decimals, a dash for an absent number.
+func (r *Rows) text(i, c int) string {
+	switch r.cols[c].Kind {
+	case Number:
+		return Format(r.num[c][i])
+	case Bool:
+		return strconv.FormatBool(r.yes[c][i])
+	}
+	return r.str[c][i]
+}
+
+// Format writes a number as frames and tables show it: whole numbers as they
+// are, others with three decimals, an absent one as a dash.
+func Format(v float64) string {
+	switch {
+	case math.IsNaN(v):
+		return "–"
+	case v == math.Trunc(v) && math.Abs(v) >= 2 && math.Abs(v) < 1e15:
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(v, 'f', 3, 64)
+}
+
+// viewFilm shows one example: its picture, the reference, and every system's
+// caption with its scores.
+func (f Frame) viewFilm(r *Rows) (view.View, error) {
+	if r.n == 0 {
+		return view.Text{Markdown: "no rows"}, nil
+	}
+	var list view.List
+	title := "**" + r.get(0, ID) + "**"
+	if m := r.get(0, Modality); m != "" {
+		title += " (" + m + ")"
+	}
+	ref := r.get(0, Image)
+	if f.images != nil && ref != "" {
+		png, err := f.images(ref)
+		if err != nil {
+			return nil, fmt.Errorf("image of %q: %w", r.get(0, ID), err)
+		}
+		list = append(list, view.Text{Markdown: title}, view.Image{PNG: png, Caption: ref})
+	} else if ref != "" {
+		list = append(list, view.Text{Markdown: title + "  \nimage: `" + ref + "`"})
+	} else {
+		list = append(list, view.Text{Markdown: title})
+	}
+
+	skip := map[string]bool{ID: true, Image: true, Reference: true, Modality: true, Caption: true}
+	t := view.Table{Align: []view.Align{view.Left, view.Left}}
+	head := []view.Cell{{Text: "system"}, {Text: "caption"}}
+	var extra []int
+	for c, col := range r.cols {
+		if !col.Label && !skip[col.Name] {
+			extra = append(extra, c)
+			head = append(head, view.Cell{Text: col.Header()})
+			t.Align = append(t.Align, alignOf(col.Kind))
+		}
+	}
+	t.Header = [][]view.Cell{head}
+	row := view.Row{Cells: []view.Cell{{Text: "reference"}, {Text: r.get(0, Reference)}}}
+	for range extra {
+		row.Cells = append(row.Cells, view.Cell{})
+	}
+	t.Rows = append(t.Rows, row)
+	for i := range r.n {
+		row := view.Row{Rule: i == 0, Cells: []view.Cell{{Text: systemName(r.Labels(i))}, {Text: r.get(i, Caption)}}}
+		for _, c := range extra {
+			row.Cells = append(row.Cells, view.Cell{Text: r.text(i, c)})
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return append(list, t), nil
+}
+
+// systemName joins the values of labels: "LoRA, +Modality".
+func systemName(l Labels) string {
+	var vals []string
+	for _, x := range l {
+		if x.Value != "" {
+			vals = append(vals, x.Value)
+		}
+	}
+	if len(vals) == 0 {
+		return "caption"
+	}
+	return strings.Join(vals, ", ")
+}
+
+// get is the String value of a column that may not exist.
+func (r *Rows) get(i int, col string) string {
+	if c := find(r.cols, col); c >= 0 && r.cols[c].Kind == String {
+		return r.str[c][i]
+	}
+	return ""
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.Itoa(n) + " " + noun + "s"
+}
