@@ -260,6 +260,17 @@ func (r Ref) Params() []byte {
 	return append([]byte(nil), r.n.canonical...)
 }
 
+// ArtifactParams is the canonical form without what is local to this machine
+// (fields tagged `key:"local"`): the part of the parameters that the artifact
+// key holds.
+func (r Ref) ArtifactParams() []byte {
+	if r.n == nil {
+		return nil
+	}
+	raw, _ := canonicalParams(r.n.step.Params, r.n.step.FuncHash, false) // its errors are Ref.Errors already
+	return raw
+}
+
 // Errors are the errors of this step, not of its inputs. Each is an *Error.
 func (r Ref) Errors() []error {
 	if r.n == nil {
