@@ -61,7 +61,7 @@ func Compile(src string, cols []Column) (*Expr, error) {
 	e := &Expr{src: src, program: program, used: sortedKeys(names.seen)}
 	t := program.Node().Type()
 	switch {
-	case t == nil:
+	case t == nil || t.Kind() == reflect.Interface:
 		return nil, fmt.Errorf("in %q: the type of the result is not known before the run; want a string, a number or a bool", src)
 	case t.Kind() == reflect.String:
 		e.kind = String

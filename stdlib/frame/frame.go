@@ -172,7 +172,7 @@ func (f Frame) Best(col string, n int) Frame { return f.extreme(col, n, true) }
 func (f Frame) extreme(col string, n int, best bool) Frame {
 	err := f.column(col, Number)
 	if err == nil && n < 1 {
-		err = fmt.Errorf("want %d rows; ask for at least 1", n)
+		err = fmt.Errorf("asks for %d rows; the least is 1", n)
 	}
 	return f.then(extremeOp, extremeParams{col, n, best}, f.Columns(), err)
 }
@@ -192,7 +192,7 @@ func (f Frame) Sort(col string) Frame {
 func (f Frame) Head(n int) Frame {
 	var err error
 	if n < 1 {
-		err = fmt.Errorf("want %d rows; ask for at least 1", n)
+		err = fmt.Errorf("asks for %d rows; the least is 1", n)
 	}
 	return f.then(headOp, headParams{n}, f.Columns(), err)
 }
