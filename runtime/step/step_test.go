@@ -19,7 +19,9 @@ func (square) shape() {}
 
 type labels struct{ k []string }
 
-func (l labels) MarshalJSON() ([]byte, error) { return []byte(`[ "` + strings.Join(l.k, `", "`) + `" ]`), nil }
+func (l labels) MarshalJSON() ([]byte, error) {
+	return []byte(`[ "` + strings.Join(l.k, `", "`) + `" ]`), nil
+}
 
 type params struct {
 	Rank    int
