@@ -16,9 +16,10 @@ import (
 // object keys sorted, struct fields at their zero value (and empty slices and
 // maps) left out, floats in their shortest form, values behind interfaces
 // tagged with their type's name, and functions replaced by the current
-// Scope's FuncHash. A field tagged `key:"-"` is left out: for paths of files whose content Op.Files
-// brings into the artifact key, and for what cannot change the result. A type with
-// MarshalJSON or MarshalText speaks for itself. Byte slices enter as SHA-256.
+// Scope's FuncHash. A field tagged `key:"local"` is left out: for paths of
+// files whose content Op.Files brings into the artifact key, and for what
+// cannot change the result. A type with MarshalJSON or MarshalText speaks for
+// itself. Byte slices enter as SHA-256.
 //
 // Channels, complex numbers, NaN, Refs (pass those as inputs) and cyclic
 // values are errors that name the field.
@@ -40,7 +41,7 @@ func canonicalParams(params any, funcHash string, whole bool) ([]byte, error) {
 type canon struct {
 	buf      bytes.Buffer
 	funcHash string
-	whole    bool // with the fields tagged key:"-"
+	whole    bool // with the fields tagged key:"local"
 }
 
 const maxDepth = 64 // deeper than any parameters; reached only by cyclic values
@@ -159,7 +160,7 @@ func (c *canon) object(v reflect.Value, path string, depth int) error {
 	t := v.Type()
 	var fields []int
 	for i := range t.NumField() {
-		if (c.whole || t.Field(i).Tag.Get("key") != "-") && !empty(v.Field(i)) {
+		if (c.whole || t.Field(i).Tag.Get("key") != "local") && !empty(v.Field(i)) {
 			fields = append(fields, i)
 		}
 	}

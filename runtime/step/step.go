@@ -243,7 +243,7 @@ func (r Ref) MaskedKey() Key {
 	return r.n.masked
 }
 
-// ID is like Key but also over the fields tagged `key:"-"`: within one run it
+// ID is like Key but also over the fields tagged `key:"local"`: within one run it
 // tells apart two steps that differ only in where their files lie.
 func (r Ref) ID() Key {
 	if r.n == nil {
@@ -258,17 +258,6 @@ func (r Ref) Params() []byte {
 		return nil
 	}
 	return append([]byte(nil), r.n.canonical...)
-}
-
-// ArtifactParams is the canonical form without what is local to this machine
-// (fields tagged `key:"local"`): the part of the parameters that the artifact
-// key holds.
-func (r Ref) ArtifactParams() []byte {
-	if r.n == nil {
-		return nil
-	}
-	raw, _ := canonicalParams(r.n.step.Params, r.n.step.FuncHash, false) // its errors are Ref.Errors already
-	return raw
 }
 
 // Errors are the errors of this step, not of its inputs. Each is an *Error.

@@ -30,7 +30,7 @@ type params struct {
 	Name    string
 	Targets []string
 	Extra   map[string]any
-	Dir     string `key:"-"`
+	Dir     string `key:"local"`
 	Kind    shape
 	Wait    time.Duration
 	F       func(string) string
@@ -102,7 +102,7 @@ func TestKeys(t *testing.T) {
 		t.Error("equal steps differ")
 	}
 	if a.Key() != moved.Key() || a.ID() == moved.ID() {
-		t.Error(`a key:"-" field belongs to the ID and not to the key`)
+		t.Error(`a key:"local" field belongs to the ID and not to the key`)
 	}
 	leave := Enter(Scope{Var: "v", Pos: "r.go:1:1", Dir: "/elsewhere"})
 	named := New(op, params{Rank: 1, Dir: "/a"})
