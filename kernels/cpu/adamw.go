@@ -1,0 +1,32 @@
+package cpu
+
+import "math"
+
+// AdamWArgs are the constants of one step of AdamW (Loshchilov and Hutter, 2019). Step counts from 1.
+type AdamWArgs struct {
+	LR, Beta1, Beta2, Eps, WeightDecay float64
+	Step                               int
+}
+
+// AdamW updates p and the moments m and v in place from the gradient g, in PyTorch's order of operations
+// (torch/optim/adamw.py, _single_tensor_adamw; constants in float64, elements in float32):
+//
+//	p = p·(1 − lr·wd);  m = m + (1−β1)·(g − m);  v = v·β2 + (1−β2)·g·g
+//	p = p − lr/(1−β1^t) · m / (√v/√(1−β2^t) + eps)
+func AdamW(p, g, m, v []float32, a AdamWArgs) {
+	decay := float32(1 - a.LR*a.WeightDecay)
+	w1, b2, w2 := float32(1-a.Beta1), float32(a.Beta2), float32(1-a.Beta2)
+	step := float32(-(a.LR / (1 - math.Pow(a.Beta1, float64(a.Step)))))
+	root := float32(math.Sqrt(1 - math.Pow(a.Beta2, float64(a.Step))))
+	eps := float32(a.Eps)
+	Parallel(len(p), elementGrain, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			x := float32(p[i] * decay)
+			mi := m[i] + float32(w1*(g[i]-m[i]))
+			vi := float32(v[i]*b2) + float32(float32(w2*g[i])*g[i])
+			m[i], v[i] = mi, vi
+			denom := sqrt(vi)/root + eps
+			p[i] = x + float32(step*mi)/denom
+		}
+	})
+}

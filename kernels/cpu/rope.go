@@ -1,0 +1,57 @@
+package cpu
+
+// Rotary positions (Su et al., 2021) in the half-split layout of Hugging Face: of each head's first 2·h elements, i and
+// i+h turn by the angle of position and frequency i; the rest is copied.
+//
+//	y[i] = x[i]·cos − x[i+h]·sin;  y[i+h] = x[i+h]·cos + x[i]·sin
+//
+// The backward is the turn by the negative angle, added.
+
+// RopeArgs describe x (rows, heads, d).
+type RopeArgs struct {
+	Heads, D, Half int
+	Pos            []int32   // (rows)
+	Cos, Sin       []float32 // (positions, Half)
+}
+
+// RopeForward writes dst.
+func RopeForward(dst, x []float32, a RopeArgs) {
+	w := a.Heads * a.D
+	Parallel(len(a.Pos), rowGrain(w), func(lo, hi int) {
+		for r := lo; r < hi; r++ {
+			p, h := int(a.Pos[r]), a.Half
+			cos, sin := a.Cos[p*h:(p+1)*h], a.Sin[p*h:(p+1)*h]
+			for o := r * w; o < (r+1)*w; o += a.D {
+				x0, x1, y0, y1 := x[o:o+h], x[o+h:o+2*h], dst[o:o+h], dst[o+h:o+2*h]
+				for i, c := range cos {
+					u, v, s := x0[i], x1[i], sin[i]
+					y0[i] = float32(u*c) - float32(v*s)
+					y1[i] = float32(v*c) + float32(u*s)
+				}
+				copy(dst[o+2*h:o+a.D], x[o+2*h:o+a.D])
+			}
+		}
+	})
+}
+
+// RopeBackward adds to dx.
+func RopeBackward(dx, dout []float32, a RopeArgs) {
+	w := a.Heads * a.D
+	Parallel(len(a.Pos), rowGrain(w), func(lo, hi int) {
+		for r := lo; r < hi; r++ {
+			p, h := int(a.Pos[r]), a.Half
+			cos, sin := a.Cos[p*h:(p+1)*h], a.Sin[p*h:(p+1)*h]
+			for o := r * w; o < (r+1)*w; o += a.D {
+				d0, d1, g0, g1 := dx[o:o+h], dx[o+h:o+2*h], dout[o:o+h], dout[o+h:o+2*h]
+				for i, c := range cos {
+					u, v, s := g0[i], g1[i], sin[i]
+					d0[i] += float32(u*c) + float32(v*s)
+					d1[i] += float32(v*c) - float32(u*s)
+				}
+				for i := o + 2*h; i < o+a.D; i++ {
+					dx[i] += dout[i]
+				}
+			}
+		}
+	})
+}

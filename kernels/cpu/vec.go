@@ -1,0 +1,44 @@
+package cpu
+
+// vec holds the inner loops over rows that have SIMD versions. The Go versions here define the bits: a SIMD version of
+// an entry gives the same ones for every length. pickVec chooses per CPU; every caller goes through vec.
+type vecTable struct {
+	sumLanes        func(x []float32) float32                   // Σ x in lanes
+	dot             func(a, b []float32) float32                // Σ a·b in lanes
+	sumSquaresAbout func(x []float32, mean float32) float32     // Σ (x−mean)² in lanes
+	maxRow          func(x []float32) float32                   // greatest
+	axpy            func(dst []float32, a float32, x []float32) // dst += a·x
+	add             func(dst, a, b []float32)                   // dst = a+b
+	mul             func(dst, a, b []float32)                   // dst = a·b
+	mulAdd          func(dst, a, b []float32)                   // dst += a·b
+	scale           func(dst, x []float32, s float32)           // dst = s·x
+	expRow          func(dst, x []float32, shift float32)       // dst = e^(x−shift)
+	act             [numActivations]func(dst, x []float32)      // dst = f(x)
+	actBack         [numActivations]func(dx, x, dout []float32) // dx += f'(x)·dout
+	swiglu          func(dst, gate, up []float32)               // dst = silu(gate)·up
+	swigluBack      func(dgate, dup, gate, up, dout []float32)  // adds; dgate or dup may be nil
+}
+
+// vecGo are the reference loops.
+var vecGo = vecTable{
+	sumLanes: sumLanesGo, dot: dotGo, sumSquaresAbout: sumSquaresAboutGo, maxRow: maxRowGo,
+	axpy: axpyGo, add: addGo, mul: mulGo, mulAdd: mulAddGo, scale: scaleGo, expRow: expRowGo,
+	act:     actGo,
+	actBack: actBackGo,
+	swiglu:  swigluGo, swigluBack: swigluBackGo,
+}
+
+// vec are the loops in use.
+var vec = pickVec()
+
+// SumLanes is Σ x in the lane order.
+func SumLanes(x []float32) float32 { return vec.sumLanes(x) }
+
+// Dot is Σ a·b in the lane order.
+func Dot(a, b []float32) float32 { return vec.dot(a, b) }
+
+// Axpy is dst += a·x.
+func Axpy(dst []float32, a float32, x []float32) { vec.axpy(dst, a, x) }
+
+// ExpRow is dst = e^(x − shift).
+func ExpRow(dst, x []float32, shift float32) { vec.expRow(dst, x, shift) }
