@@ -47,7 +47,17 @@ func Gemm(g GemmArgs) {
 	if g.M == 0 || g.N == 0 {
 		return
 	}
-	gemmGo(g, 0, g.M, 0, g.N)
+	gemmOn(Current(), g)
+}
+
+// gemmOn computes a checked product of some size on a path.
+func gemmOn(p Path, g GemmArgs) {
+	t := tilesOf(p)
+	if t == nil || g.K == 0 {
+		gemmSplit(g, 4, 4, gemmGo)
+		return
+	}
+	gemmSplit(g, t.rows(), 2*t.lanes, func(g GemmArgs, i0, i1, j0, j1 int) { gemmTiled(g, t, i0, i1, j0, j1) })
 }
 
 // checked fills the leading dimensions and panics where a matrix does not fit its slice.

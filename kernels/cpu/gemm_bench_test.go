@@ -1,0 +1,78 @@
+package cpu
+
+import (
+	"fmt"
+	"testing"
+)
+
+// benchGemm measures one product on the current path and all threads.
+func benchGemm(b *testing.B, g GemmArgs) {
+	bf16 := g.B.BF16 != nil
+	g.A, g.C = make([]float32, g.M*g.K), make([]float32, g.M*g.N)
+	for i := range g.A {
+		g.A[i] = float32(i%7) - 3
+	}
+	if bf16 {
+		g.B = Mat{BF16: make([]uint16, g.K*g.N)}
+		for i := range g.B.BF16 {
+			g.B.BF16[i] = 0x3f80
+		}
+	} else {
+		g.B = Mat{F32: make([]float32, g.K*g.N)}
+		for i := range g.B.F32 {
+			g.B.F32[i] = float32(i%5) - 2
+		}
+	}
+	Gemm(g)
+	for b.Loop() {
+		Gemm(g)
+	}
+	b.ReportMetric(2*float64(g.M)*float64(g.N)*float64(g.K)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkGemm covers what training and captioning with small models ask for, and the classic squares.
+func BenchmarkGemm(b *testing.B) {
+	bf16 := Mat{BF16: []uint16{}}
+	for _, c := range []struct {
+		name string
+		g    GemmArgs
+	}{
+		{"1024x1024x1024", GemmArgs{M: 1024, N: 1024, K: 1024, TransB: true}},
+		{"2048x2048x2048", GemmArgs{M: 2048, N: 2048, K: 2048, TransB: true}},
+		{"3500x192x192", GemmArgs{M: 3500, N: 192, K: 192, TransB: true}},
+		{"3500x512x192", GemmArgs{M: 3500, N: 512, K: 192, TransB: true}},
+		{"3500x192x512", GemmArgs{M: 3500, N: 192, K: 512, TransB: true}},
+		{"3500x192x192_bf16", GemmArgs{M: 3500, N: 192, K: 192, TransB: true, B: bf16}},
+		{"3500x192x512_dYW", GemmArgs{M: 3500, N: 192, K: 512}},
+		{"192x512x3500_dYtX", GemmArgs{M: 192, N: 512, K: 3500, TransA: true}},
+		{"3500x16x192_LoRA_A", GemmArgs{M: 3500, N: 16, K: 192, TransB: true}},
+		{"3500x192x16_LoRA_B", GemmArgs{M: 3500, N: 192, K: 16, TransB: true}},
+		{"16x192x3500_LoRA_dA", GemmArgs{M: 16, N: 192, K: 3500, TransA: true}},
+		{"32x512x192", GemmArgs{M: 32, N: 512, K: 192, TransB: true}},
+		{"64x4096x4096_bf16", GemmArgs{M: 64, N: 4096, K: 4096, TransB: true, B: bf16}},
+		{"16x4096x4096_bf16", GemmArgs{M: 16, N: 4096, K: 4096, TransB: true, B: bf16}},
+		{"8x4096x4096_bf16", GemmArgs{M: 8, N: 4096, K: 4096, TransB: true, B: bf16}},
+	} {
+		b.Run(c.name, func(b *testing.B) { benchGemm(b, c.g) })
+	}
+}
+
+// BenchmarkGemv measures decoding, where the speed of memory is the limit: GB/s of weights read.
+func BenchmarkGemv(b *testing.B) {
+	for _, m := range []int{1, 2, 3, 4, 6, 8} {
+		for _, bf16 := range []bool{false, true} {
+			for _, size := range []int{192, 4096} {
+				g := GemmArgs{M: m, N: size, K: size, TransB: true}
+				kind, bytes := "f32", 4
+				if bf16 {
+					kind, bytes, g.B = "bf16", 2, Mat{BF16: []uint16{}}
+				}
+				b.Run(fmt.Sprintf("%dx%dx%d_%s", m, size, size, kind), func(b *testing.B) {
+					benchGemm(b, g)
+					b.ReportMetric(float64(size*size*bytes)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GB/s")
+				})
+			}
+		}
+	}
+}

@@ -1,0 +1,100 @@
+//go:build avo
+
+package main
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/attr"
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// gemvBlocks is the number of blocks of eight columns that a kernel for m rows of x keeps in registers: a chain of fused
+// multiply-adds per output leaves the units idle unless several run side by side.
+var gemvBlocks = []int{0, 4, 2, 2, 1}
+
+func gemvAVX2(c *build.Context) {
+	for m := 1; m < len(gemvBlocks); m++ {
+		gemv(c, m, gemvBlocks[m], false)
+		gemv(c, m, gemvBlocks[m], true)
+	}
+}
+
+// gemv writes the kernel of y = x·Wᵀ for m rows of x and 8·blocks rows of W (N, K), read where they lie: blocks of 8×8
+// are transposed in registers, so that each output is a lane and takes its products in ascending k.
+func gemv(c *build.Context, m, blocks int, bf16 bool) {
+	typ, size, suffix := "float32", 4, "F32"
+	if bf16 {
+		typ, size, suffix = "uint16", 2, "BF16"
+	}
+	name := fmt.Sprintf("gemv%dx%d%sAVX2", m, 8*blocks, suffix)
+	c.Function(name)
+	c.Attributes(attr.NOSPLIT)
+	c.Doc(fmt.Sprintf("%s continues y (%d, %d) += x·Wᵀ over k8·8 steps, k8 > 0; the strides ldx, ldw, ldy are in bytes.", name, m, 8*blocks))
+	c.Pragma("noescape")
+	c.SignatureExpr(fmt.Sprintf("func(k8 int, x *float32, ldx int, w *%s, ldw int, y *float32, ldy int)", typ))
+	k := c.Load(c.Param("k8"), c.GP64())
+	x := c.Load(c.Param("x"), c.GP64())
+	ldx := c.Load(c.Param("ldx"), c.GP64())
+	w := c.Load(c.Param("w"), c.GP64())
+	ldw := c.Load(c.Param("ldw"), c.GP64())
+	y := c.Load(c.Param("y"), c.GP64())
+	ldy := c.Load(c.Param("ldy"), c.GP64())
+
+	t, spare, zero := ymm[:8], ymm[8], ymm[9]
+	acc := func(r, b int) reg.VecPhysical { return ymm[10+r*blocks+b] }
+	if !bf16 {
+		spare = ymm[9]
+	}
+	xrow := gemmRows(c, m, x, ldx)
+	rows := []eightRows{newEightRows(c, w, ldw)}
+	for b := 1; b < blocks; b++ {
+		prev := rows[b-1]
+		next := eightRows{c.GP64(), c.GP64(), ldw, prev.ld3}
+		c.LEAQ(operand.Mem{Base: prev.w4, Index: ldw, Scale: 4}, next.w)
+		c.LEAQ(operand.Mem{Base: next.w, Index: ldw, Scale: 4}, next.w4)
+		rows = append(rows, next)
+	}
+	eachY := func(f func(m operand.Mem, v reg.VecPhysical)) {
+		yrow := gemmRows(c, m, y, ldy)
+		for r := 0; r < m; r++ {
+			for b := 0; b < blocks; b++ {
+				at := yrow(r)
+				at.Disp = 32 * b
+				f(at, acc(r, b))
+			}
+		}
+	}
+	eachY(func(m operand.Mem, v reg.VecPhysical) { c.VMOVUPS(m, v) })
+	if bf16 {
+		c.VXORPS(zero, zero, zero)
+	}
+	c.Label("loop")
+	for b := 0; b < blocks; b++ {
+		use := func(disp int) func(int, reg.VecPhysical) {
+			return func(i int, v reg.VecPhysical) {
+				for r := 0; r < m; r++ {
+					at := xrow(r)
+					at.Disp = disp + 4*i
+					c.VBROADCASTSS(at, spare)
+					c.VFMADD231PS(v, spare, acc(r, b))
+				}
+			}
+		}
+		if bf16 {
+			transposeBF16(c, rows[b], 0, t, zero, use(0))
+		} else {
+			transposeF32(c, rows[b], 0, t, use(0))
+			transposeF32(c, rows[b], 16, t, use(16))
+		}
+		rows[b].advance(c, uint64(8*size))
+	}
+	c.ADDQ(operand.Imm(32), x)
+	c.DECQ(k)
+	c.JNZ(operand.LabelRef("loop"))
+	eachY(func(m operand.Mem, v reg.VecPhysical) { c.VMOVUPS(v, m) })
+	c.VZEROUPPER()
+	c.RET()
+}
