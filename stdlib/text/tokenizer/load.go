@@ -1,0 +1,225 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Load reads a tokenizer.json, or the one in a checkpoint directory together with the roles of its
+// special tokens (tokenizer_config.json, special_tokens_map.json).
+func Load(path string) (*Tokenizer, error) {
+	if info, err := os.Stat(path); err != nil {
+		return nil, err
+	} else if info.IsDir() {
+		dir := path
+		path = filepath.Join(dir, "tokenizer.json")
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return nil, noTokenizer(dir)
+		}
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	t, err := Parse(path, data)
+	if err != nil {
+		return nil, err
+	}
+	return t, t.readRoles(filepath.Dir(path))
+}
+
+// noTokenizer says what is in a directory instead of a tokenizer.json.
+func noTokenizer(dir string) error {
+	for _, other := range []string{"tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.txt", "vocab.json"} {
+		if _, err := os.Stat(filepath.Join(dir, other)); err == nil {
+			return fmt.Errorf("%s: no tokenizer.json, and reading %s is not supported: save the fast tokenizer there (AutoTokenizer.from_pretrained(…).save_pretrained(…))", dir, other)
+		}
+	}
+	return fmt.Errorf("%s: no tokenizer.json", dir)
+}
+
+// Parse reads the bytes of a tokenizer.json; file names it in errors.
+func Parse(file string, data []byte) (*Tokenizer, error) {
+	root, ok, err := readObject(file, "", data)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, root.errorf("", "empty file")
+	}
+	if v, err := get(root, "version", "1.0", "a string"); err != nil {
+		return nil, err
+	} else if v != "1.0" {
+		return nil, root.errorf("version", "%q is not supported, want \"1.0\"", v)
+	}
+	t := &Tokenizer{path: file, special: map[string]string{}}
+	if err := t.readStages(root); err != nil {
+		return nil, err
+	}
+	if err := t.readAdded(root); err != nil {
+		return nil, err
+	}
+	if t.post, err = readPost(root, t); err != nil {
+		return nil, err
+	}
+	t.pool.New = func() any { return &scratch{words: map[string][]token{}} }
+	return t, nil
+}
+
+func (t *Tokenizer) readStages(root node) error {
+	n, ok, err := root.child("normalizer")
+	if err == nil && ok {
+		t.norm, err = readNormalizer(n)
+	}
+	if err != nil {
+		return err
+	}
+	if n, ok, err = root.child("pre_tokenizer"); err == nil && ok {
+		t.pre, err = readPre(n, t.pre)
+	}
+	if err != nil {
+		return err
+	}
+	if n, ok, err = root.child("decoder"); err == nil && ok {
+		t.anyDecoder = true
+		t.decoder, err = readDecoder(n, nil)
+	}
+	if err != nil {
+		return err
+	}
+	for _, p := range t.pre {
+		if m, ok := p.(metaspace); ok && m.scheme == "first" {
+			t.needsAlign = true
+		}
+	}
+	n, ok, err = root.child("model")
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return root.errorf("model", "missing%s", hint("model", keysOf(root.fields)))
+	}
+	if t.model, t.names, err = readModel(n); err != nil {
+		return err
+	}
+	if k := len(t.pre); k > 0 {
+		if b, ok := t.pre[k-1].(byteLevel); ok && t.model.readBytes() {
+			b.raw = true
+			t.pre[k-1] = b
+		}
+	}
+	if t.model.raw == nil {
+		t.model.boundary = t.model.findBoundary()
+	}
+	return nil
+}
+
+func (t *Tokenizer) readAdded(root node) error {
+	t.addedByID, t.addedByKey, t.visible = map[int32]Added{}, map[string]int32{}, map[int32]string{}
+	if raw, ok := root.fields["added_tokens"]; ok && string(raw) != "null" {
+		list, err := root.list("added_tokens")
+		if err != nil {
+			return err
+		}
+		next := int32(len(t.model.vocab))
+		for _, n := range list {
+			a, err := readAddedToken(n)
+			if err != nil {
+				return err
+			}
+			if a.Content == "" {
+				continue
+			}
+			t.addToken(a, &next)
+		}
+	}
+	for _, id := range sortedIDs(t.addedByID) {
+		t.added = append(t.added, t.addedByID[id])
+	}
+	t.early = newFinder(t.added, func(a Added) (string, bool) { return a.Content, !a.Normalized })
+	t.late = newFinder(t.added, func(a Added) (string, bool) {
+		if s, ok := t.visible[a.ID]; ok {
+			return s, a.Normalized
+		}
+		return a.Content, a.Normalized
+	})
+	return nil
+}
+
+// addToken gives an added token its id as tokenizers does: that of the vocabulary, or the next free one,
+// whatever the file says.
+func (t *Tokenizer) addToken(a Added, next *int32) {
+	id, ok := t.addedByKey[a.Content]
+	if !ok {
+		id, ok = t.model.vocab[a.Content]
+	}
+	if !ok {
+		id = *next
+		*next++
+	}
+	a.ID = id
+	if a.Normalized && t.norm != nil {
+		p := piece{text: a.Content}
+		t.norm.normalize(&p)
+		if p.text != a.Content {
+			t.visible[id] = p.text
+		}
+	}
+	t.addedByKey[a.Content] = id
+	t.addedByID[id] = a
+}
+
+func readAddedToken(n node) (a Added, err error) {
+	var errs [6]error
+	a.Content, errs[0] = need[string](n, "content", "a string")
+	a.SingleWord, errs[1] = get(n, "single_word", false, "true or false")
+	a.LStrip, errs[2] = get(n, "lstrip", false, "true or false")
+	a.RStrip, errs[3] = get(n, "rstrip", false, "true or false")
+	a.Special, errs[4] = get(n, "special", false, "true or false")
+	a.Normalized, errs[5] = get(n, "normalized", !a.Special, "true or false")
+	return a, errors.Join(errs[:]...)
+}
+
+// readRoles reads which token has which role; the files are optional.
+func (t *Tokenizer) readRoles(dir string) error {
+	for _, name := range []string{"special_tokens_map.json", "tokenizer_config.json"} {
+		path := filepath.Join(dir, name)
+		data, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		root, _, err := readObject(path, "", data)
+		if err != nil {
+			return err
+		}
+		if extra, ok, _ := root.child("extra_special_tokens"); ok {
+			t.addRoles(extra)
+		}
+		t.addRoles(root)
+	}
+	return nil
+}
+
+// addRoles takes every "…_token" of n whose value is a string or an added token.
+func (t *Tokenizer) addRoles(n node) {
+	for _, role := range keysOf(n.fields) {
+		if !strings.HasSuffix(role, "_token") {
+			continue
+		}
+		var s string
+		var a struct{ Content string }
+		if json.Unmarshal(n.fields[role], &s) == nil && s != "" {
+			t.special[role] = s
+		} else if json.Unmarshal(n.fields[role], &a) == nil && a.Content != "" {
+			t.special[role] = a.Content
+		}
+	}
+}
