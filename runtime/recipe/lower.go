@@ -1,0 +1,196 @@
+package recipe
+
+import (
+	"fmt"
+	"go/ast"
+	"go/token"
+	"go/types"
+	"sort"
+	"strings"
+)
+
+// reserved begins every name that lowering makes.
+const reserved = "_lb_"
+
+// Program is a recipe in the form that the interpreter is given.
+type Program struct {
+	// Decls is one source file: imports, functions, types, constants, and a
+	// typed declaration without a value for every var. Every function stands
+	// on the line that it has in the recipe.
+	Decls string
+	// Assign holds one assignment per evaluation, in dependency order.
+	Assign []Assignment
+}
+
+// Assignment is one `name = value`, padded so that positions hold.
+type Assignment struct {
+	Vars   []*Var
+	Source string
+}
+
+// edit replaces the bytes [from, to) of the recipe.
+type edit struct {
+	from, to int
+	text     string
+}
+
+// Lower spells the recipe for the interpreter.
+func (r *Recipe) Lower() Program {
+	l := &lowering{r: r, alias: map[string]string{}}
+	l.typeTexts()
+	l.rewrites()
+	var p Program
+	p.Decls = l.decls()
+	for _, vs := range r.Order {
+		p.Assign = append(p.Assign, Assignment{Vars: vs, Source: l.assignment(vs)})
+	}
+	return p
+}
+
+type lowering struct {
+	r     *Recipe
+	alias map[string]string // import path -> reserved alias
+	edits []edit            // inside expressions and functions, by position
+	types map[*Var]string
+}
+
+// typeTexts spells each var's type with reserved aliases, which it collects.
+func (l *lowering) typeTexts() {
+	seen := map[string]bool{}
+	for _, v := range l.r.Vars {
+		for _, p := range packagesOf(v.Type) {
+			if p != l.r.pkg {
+				seen[p.Path()] = true
+			}
+		}
+	}
+	paths := make([]string, 0, len(seen))
+	for p := range seen {
+		paths = append(paths, p)
+	}
+	sort.Strings(paths)
+	for i, p := range paths {
+		l.alias[p] = fmt.Sprintf("%s%d", reserved, i)
+	}
+	l.types = map[*Var]string{}
+	for _, v := range l.r.Vars {
+		l.types[v] = types.TypeString(v.Type, func(p *types.Package) string { return l.alias[p.Path()] })
+	}
+}
+
+func (l *lowering) offset(p token.Pos) int { return l.r.fset.Position(p).Offset }
+
+// cut is the source of [from, to) with the edits inside it applied.
+func (l *lowering) cut(from, to int) string {
+	var b strings.Builder
+	for _, e := range l.edits {
+		if e.from >= from && e.to <= to {
+			b.Write(l.r.Source[from:e.from])
+			b.WriteString(e.text)
+			from = e.to
+		}
+	}
+	b.Write(l.r.Source[from:to])
+	return b.String()
+}
+
+// decls is the recipe's file with every var group replaced by typed
+// declarations on its first line; line breaks are kept, so that the lines of
+// functions hold.
+func (l *lowering) decls() string {
+	var b strings.Builder
+	f := l.r.file
+	at := l.offset(f.Name.End())
+	b.WriteString(strings.Repeat("\n", l.r.fset.Position(f.Package).Line-1))
+	b.WriteString("package main")
+	paths := make([]string, 0, len(l.alias))
+	for p := range l.alias {
+		paths = append(paths, p)
+	}
+	sort.Strings(paths)
+	for _, p := range paths {
+		fmt.Fprintf(&b, "; import %s %q", l.alias[p], p)
+	}
+	for _, d := range f.Decls {
+		g, ok := d.(*ast.GenDecl)
+		if !ok || g.Tok != token.VAR {
+			continue
+		}
+		from, to := l.offset(g.Pos()), l.offset(g.End())
+		b.WriteString(l.cut(at, from))
+		for i, v := range l.within(g) {
+			if i > 0 {
+				b.WriteString("; ")
+			}
+			fmt.Fprintf(&b, "var %s %s", v.Name, l.types[v])
+		}
+		b.WriteString(strings.Repeat("\n", strings.Count(string(l.r.Source[from:to]), "\n")))
+		at = to
+	}
+	b.WriteString(l.cut(at, len(l.r.Source)))
+	return b.String()
+}
+
+// within are the vars that a declaration declares.
+func (l *lowering) within(g *ast.GenDecl) []*Var {
+	var vs []*Var
+	for _, s := range g.Specs {
+		for _, v := range l.r.Vars {
+			if v.spec == s {
+				vs = append(vs, v)
+			}
+		}
+	}
+	return vs
+}
+
+// assignment is `a = value` or `a, b = f()`, with the value at its position.
+func (l *lowering) assignment(vs []*Var) string {
+	names := make([]string, len(vs))
+	for i, v := range vs {
+		names[i] = v.Name
+	}
+	lhs := strings.Join(names, ", ") + " = "
+	rhs := vs[0].rhs
+	p := l.r.fset.Position(rhs.Pos())
+	pad := strings.Repeat("\n", p.Line-1) + strings.Repeat(" ", max(0, p.Column-1-len(lhs)))
+	return pad + lhs + l.cut(p.Offset, l.offset(rhs.End()))
+}
+
+// rewrites collects the edits for what the interpreter lacks: ranging over an
+// integer becomes a counted loop on the same line.
+func (l *lowering) rewrites() {
+	n := 0
+	ast.Inspect(l.r.file, func(node ast.Node) bool {
+		s, ok := node.(*ast.RangeStmt)
+		if !ok {
+			return true
+		}
+		t, ok := l.r.info.Types[s.X].Type.Underlying().(*types.Basic)
+		if !ok || t.Info()&types.IsInteger == 0 {
+			return true
+		}
+		n++
+		key, bound := fmt.Sprintf("%si%d", reserved, n), fmt.Sprintf("%sn%d", reserved, n)
+		if id, ok := s.Key.(*ast.Ident); ok && id.Name != "_" {
+			key = id.Name
+		}
+		from := s.X.Pos() // for range n
+		if s.Key != nil {
+			from = s.Key.Pos()
+		} else {
+			from = s.Range
+		}
+		kind := types.TypeString(types.Default(l.r.info.Types[s.X].Type), func(p *types.Package) string {
+			if p == l.r.pkg {
+				return ""
+			}
+			return p.Name()
+		})
+		x := string(l.r.Source[l.offset(s.X.Pos()):l.offset(s.X.End())])
+		l.edits = append(l.edits, edit{l.offset(from), l.offset(s.X.End()),
+			fmt.Sprintf("%s, %s := %s(0), %s(%s); %s < %s; %s++", key, bound, kind, kind, x, key, bound, key)})
+		return true
+	})
+	sort.Slice(l.edits, func(a, b int) bool { return l.edits[a].from < l.edits[b].from })
+}

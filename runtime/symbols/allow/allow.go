@@ -1,0 +1,78 @@
+// Package allow is the one list of what recipes may import. The generator and
+// runtime/symbols read it; nothing else needs to. A package of this module
+// that does not exist in the tree yet is passed over by the generator.
+//
+// What is not here cannot be imported by a recipe: no files, no network, no
+// processes, no clock, no random numbers. Verbs do those, under the executor.
+package allow
+
+// Package is one importable package.
+type Package struct {
+	Path string
+	// Only, when set, names the exported members that recipes see.
+	Only []string
+	// Except names exported members that recipes do not see.
+	Except []string
+	// Why completes "… is not available to recipes; ": what to do instead.
+	Why string
+}
+
+// Packages are sorted by path, the standard library first.
+var Packages = []Package{
+	{Path: "errors"},
+	{Path: "fmt", Except: []string{"Print", "Printf", "Println", "Scan", "Scanf", "Scanln"},
+		Why: "bind the text to an exported var, which is displayed"},
+	{Path: "math"},
+	{Path: "regexp"},
+	{Path: "sort"},
+	{Path: "strconv"},
+	{Path: "strings"},
+	{Path: "time", Only: []string{"Duration", "Hour", "Microsecond", "Millisecond", "Minute", "Nanosecond", "ParseDuration", "Second"},
+		Why: "a recipe has no clock: of time it has Duration and its constants"},
+	{Path: "unicode"},
+
+	{Path: "lightbox/stdlib/data"},
+	{Path: "lightbox/stdlib/frame"},
+	{Path: "lightbox/stdlib/generate"},
+	{Path: "lightbox/stdlib/inspect"},
+	{Path: "lightbox/stdlib/lora"},
+	{Path: "lightbox/stdlib/modality"},
+	{Path: "lightbox/stdlib/models"},
+	{Path: "lightbox/stdlib/models/model"},
+	{Path: "lightbox/stdlib/paper"},
+	{Path: "lightbox/stdlib/param"},
+	{Path: "lightbox/stdlib/plot"},
+	{Path: "lightbox/stdlib/score"},
+	{Path: "lightbox/stdlib/stats"},
+	{Path: "lightbox/stdlib/table"},
+	{Path: "lightbox/stdlib/text"},
+	{Path: "lightbox/stdlib/train"},
+}
+
+// Of is the entry of a path.
+func Of(path string) (Package, bool) {
+	for _, p := range Packages {
+		if p.Path == path {
+			return p, true
+		}
+	}
+	return Package{}, false
+}
+
+// Has reports whether recipes see the package's exported member.
+func (p Package) Has(name string) bool {
+	for _, n := range p.Except {
+		if n == name {
+			return false
+		}
+	}
+	if p.Only == nil {
+		return true
+	}
+	for _, n := range p.Only {
+		if n == name {
+			return true
+		}
+	}
+	return false
+}
