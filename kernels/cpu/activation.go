@@ -121,10 +121,10 @@ func sigmoidSlope(x float32) float32 {
 
 // ActivationForward is dst = f(x).
 func ActivationForward(f Activation, dst, x []float32) {
-	Parallel(len(dst), elementGrain, func(lo, hi int) { vec.act[f](dst[lo:hi], x[lo:hi]) })
+	Parallel(len(dst), elementGrain, func(lo, hi int) { vec().act[f](dst[lo:hi], x[lo:hi]) })
 }
 
 // ActivationBackward is dx += f'(x)·dout.
 func ActivationBackward(f Activation, dx, x, dout []float32) {
-	Parallel(len(dx), elementGrain, func(lo, hi int) { vec.actBack[f](dx[lo:hi], x[lo:hi], dout[lo:hi]) })
+	Parallel(len(dx), elementGrain, func(lo, hi int) { vec().actBack[f](dx[lo:hi], x[lo:hi], dout[lo:hi]) })
 }

@@ -77,7 +77,7 @@ func (b *block) sees(r int) int {
 // scores writes s (nq, nk) = scale·QKᵀ, without the mask.
 func (b *block) scores(s, q, k []float32) {
 	Gemm(GemmArgs{M: b.nq, N: b.nk, K: b.a.D, A: q[b.qo:], LDA: b.ldq, B: Mat{F32: k[b.ko:]}, LDB: b.ldk, TransB: true, C: s, LDC: b.nk})
-	vec.scale(s[:b.nq*b.nk], s[:b.nq*b.nk], b.a.Scale)
+	vec().scale(s[:b.nq*b.nk], s[:b.nq*b.nk], b.a.Scale)
 }
 
 // AttentionForward writes dst (N, Heads, D), a.Max and a.Sum.
@@ -116,16 +116,16 @@ func (b *block) forward(dst, q, k, v []float32) {
 	for r := range b.nq {
 		n := b.sees(r)
 		row := s[r*b.nk : (r+1)*b.nk]
-		m := vec.maxRow(row[:n])
-		vec.expRow(row[:n], row[:n], m)
+		m := vec().maxRow(row[:n])
+		vec().expRow(row[:n], row[:n], m)
 		clear(row[n:])
 		at := (b.q0+r)*a.Heads + b.head
-		a.Max[at], a.Sum[at] = m, vec.sumLanes(row[:n])
+		a.Max[at], a.Sum[at] = m, vec().sumLanes(row[:n])
 	}
 	Gemm(GemmArgs{M: b.nq, N: a.D, K: b.nk, A: s, LDA: b.nk, B: Mat{F32: v[b.ko:]}, LDB: b.ldk, C: dst[b.qo:], LDC: b.ldq})
 	for r := range b.nq {
 		y := dst[b.qo+r*b.ldq : b.qo+r*b.ldq+a.D]
-		vec.scale(y, y, 1/a.Sum[(b.q0+r)*a.Heads+b.head])
+		vec().scale(y, y, 1/a.Sum[(b.q0+r)*a.Heads+b.head])
 	}
 }
 
@@ -157,8 +157,8 @@ func (b *block) backward(dq, dk, dv, dout, out, q, k, v []float32) {
 		n := b.sees(r)
 		row := p[r*b.nk : (r+1)*b.nk]
 		at := (b.q0+r)*a.Heads + b.head
-		vec.expRow(row[:n], row[:n], a.Max[at])
-		vec.scale(row[:n], row[:n], 1/a.Sum[at])
+		vec().expRow(row[:n], row[:n], a.Max[at])
+		vec().scale(row[:n], row[:n], 1/a.Sum[at])
 		clear(row[n:])
 	}
 	if dv != nil {
@@ -171,7 +171,7 @@ func (b *block) backward(dq, dk, dv, dout, out, q, k, v []float32) {
 	for r := range b.nq {
 		n := b.sees(r)
 		o := b.qo + r*b.ldq
-		delta := vec.dot(dout[o:o+a.D], out[o:o+a.D])
+		delta := vec().dot(dout[o:o+a.D], out[o:o+a.D])
 		pr, dr := p[r*b.nk:r*b.nk+n], d[r*b.nk:r*b.nk+n]
 		for i, w := range pr {
 			dr[i] = float32(w*(dr[i]-delta)) * a.Scale

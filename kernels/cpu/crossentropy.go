@@ -12,9 +12,9 @@ func CrossEntropyForward(nll, max, sum, logits []float32, targets []int32, v int
 		e := make([]float32, v)
 		for r := lo; r < hi; r++ {
 			x := logits[r*v : (r+1)*v]
-			max[r] = vec.maxRow(x)
-			vec.expRow(e, x, max[r])
-			sum[r] = vec.sumLanes(e)
+			max[r] = vec().maxRow(x)
+			vec().expRow(e, x, max[r])
+			sum[r] = vec().sumLanes(e)
 			nll[r] = log(sum[r]) - (x[targets[r]] - max[r])
 		}
 	})
@@ -25,9 +25,9 @@ func CrossEntropyBackward(dlogits, logits, max, sum []float32, targets []int32, 
 	Parallel(len(max), rowGrain(v), func(lo, hi int) {
 		e := make([]float32, v)
 		for r := lo; r < hi; r++ {
-			vec.expRow(e, logits[r*v:(r+1)*v], max[r])
+			vec().expRow(e, logits[r*v:(r+1)*v], max[r])
 			d := dlogits[r*v : (r+1)*v]
-			vec.axpy(d, scale/sum[r], e)
+			vec().axpy(d, scale/sum[r], e)
 			d[targets[r]] -= scale
 		}
 	})

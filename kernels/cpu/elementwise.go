@@ -11,7 +11,7 @@ const columnGrain = 64
 
 // AddForward is dst = a + b.
 func AddForward(dst, a, b []float32) {
-	Parallel(len(dst), elementGrain, func(lo, hi int) { vec.add(dst[lo:hi], a[lo:hi], b[lo:hi]) })
+	Parallel(len(dst), elementGrain, func(lo, hi int) { vec().add(dst[lo:hi], a[lo:hi], b[lo:hi]) })
 }
 
 // SubForward is dst = a − b.
@@ -25,17 +25,17 @@ func SubForward(dst, a, b []float32) {
 
 // MulForward is dst = a·b.
 func MulForward(dst, a, b []float32) {
-	Parallel(len(dst), elementGrain, func(lo, hi int) { vec.mul(dst[lo:hi], a[lo:hi], b[lo:hi]) })
+	Parallel(len(dst), elementGrain, func(lo, hi int) { vec().mul(dst[lo:hi], a[lo:hi], b[lo:hi]) })
 }
 
 // MulAdd is dst += a·b: the backward of a product.
 func MulAdd(dst, a, b []float32) {
-	Parallel(len(dst), elementGrain, func(lo, hi int) { vec.mulAdd(dst[lo:hi], a[lo:hi], b[lo:hi]) })
+	Parallel(len(dst), elementGrain, func(lo, hi int) { vec().mulAdd(dst[lo:hi], a[lo:hi], b[lo:hi]) })
 }
 
 // ScaleForward is dst = s·x; dst may be x.
 func ScaleForward(dst, x []float32, s float32) {
-	Parallel(len(dst), elementGrain, func(lo, hi int) { vec.scale(dst[lo:hi], x[lo:hi], s) })
+	Parallel(len(dst), elementGrain, func(lo, hi int) { vec().scale(dst[lo:hi], x[lo:hi], s) })
 }
 
 // AddScaled is dst += s·x.
@@ -44,7 +44,7 @@ func AddScaled(dst []float32, s float32, x []float32) {
 		AddForward(dst, dst, x)
 		return
 	}
-	Parallel(len(dst), elementGrain, func(lo, hi int) { vec.axpy(dst[lo:hi], s, x[lo:hi]) })
+	Parallel(len(dst), elementGrain, func(lo, hi int) { vec().axpy(dst[lo:hi], s, x[lo:hi]) })
 }
 
 // AddRowForward is dst = x + row, for every row of x (rows, c).
@@ -54,7 +54,7 @@ func AddRowForward(dst, x, row []float32, c int) {
 	}
 	Parallel(len(dst)/c, rowGrain(c), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
-			vec.add(dst[r*c:(r+1)*c], x[r*c:(r+1)*c], row)
+			vec().add(dst[r*c:(r+1)*c], x[r*c:(r+1)*c], row)
 		}
 	})
 }
@@ -67,7 +67,7 @@ func SumRows(dst, x []float32, c int) {
 	rows := len(x) / c
 	Parallel(c, columnGrain, func(lo, hi int) {
 		for r := range rows {
-			vec.add(dst[lo:hi], dst[lo:hi], x[r*c+lo:r*c+hi])
+			vec().add(dst[lo:hi], dst[lo:hi], x[r*c+lo:r*c+hi])
 		}
 	})
 }

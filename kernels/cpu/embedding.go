@@ -30,7 +30,7 @@ func TakeRowsBackward(dsrc, dout []float32, idx []int32, c int) {
 	Parallel(c, columnGrain, func(lo, hi int) {
 		for r, p := range idx {
 			d := dsrc[int(p)*c+lo : int(p)*c+hi]
-			vec.add(d, d, dout[r*c+lo:r*c+hi])
+			vec().add(d, d, dout[r*c+lo:r*c+hi])
 		}
 	})
 }
@@ -46,7 +46,7 @@ func PutRowsForward(dst, src []float32, idx []int32, c int) {
 func PutRowsBackward(dsrc, dout []float32, idx []int32, c int) {
 	for r, p := range idx {
 		d := dsrc[r*c : (r+1)*c]
-		vec.add(d, d, dout[int(p)*c:(int(p)+1)*c])
+		vec().add(d, d, dout[int(p)*c:(int(p)+1)*c])
 	}
 }
 
@@ -57,7 +57,7 @@ func MeanRowsForward(dst, x []float32, starts []int, c int) {
 		d := dst[s*c : (s+1)*c]
 		clear(d)
 		SumRows(d, x[lo*c:hi*c], c)
-		vec.scale(d, d, 1/float32(hi-lo))
+		vec().scale(d, d, 1/float32(hi-lo))
 	}
 }
 
@@ -66,7 +66,7 @@ func MeanRowsBackward(dx, dout []float32, starts []int, c int) {
 	for s := range len(starts) - 1 {
 		lo, hi := starts[s], starts[s+1]
 		for r := lo; r < hi; r++ {
-			vec.axpy(dx[r*c:(r+1)*c], 1/float32(hi-lo), dout[s*c:(s+1)*c])
+			vec().axpy(dx[r*c:(r+1)*c], 1/float32(hi-lo), dout[s*c:(s+1)*c])
 		}
 	}
 }

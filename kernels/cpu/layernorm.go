@@ -14,15 +14,15 @@ func LayerNormForward(dst, mean, rstd, x, w, b []float32, c int, eps float32) {
 	Parallel(len(rstd), rowGrain(c), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
 			xr, y := x[r*c:(r+1)*c], dst[r*c:(r+1)*c]
-			m := vec.sumLanes(xr) / float32(c)
-			s := 1 / sqrt(vec.sumSquaresAbout(xr, m)/float32(c)+eps)
+			m := vec().sumLanes(xr) / float32(c)
+			s := 1 / sqrt(vec().sumSquaresAbout(xr, m)/float32(c)+eps)
 			mean[r], rstd[r] = m, s
 			for i, v := range xr {
 				y[i] = (v - m) * s
 			}
-			vec.mul(y, y, w)
+			vec().mul(y, y, w)
 			if b != nil {
-				vec.add(y, y, b)
+				vec().add(y, y, b)
 			}
 		}
 	})
@@ -38,9 +38,9 @@ func LayerNormBackward(dx, dw, db, dout, x, w, mean, rstd []float32, c int) {
 				for i, v := range x[r*c : (r+1)*c] {
 					xhat[i] = (v - m) * s
 				}
-				vec.mul(g, dout[r*c:(r+1)*c], w)
-				mg := vec.sumLanes(g) / float32(c)
-				mgx := vec.dot(g, xhat) / float32(c)
+				vec().mul(g, dout[r*c:(r+1)*c], w)
+				mg := vec().sumLanes(g) / float32(c)
+				mgx := vec().dot(g, xhat) / float32(c)
 				d := dx[r*c : (r+1)*c]
 				for i, v := range g {
 					d[i] += float32(s * ((v - mg) - float32(xhat[i]*mgx)))

@@ -36,6 +36,6 @@ func PatchifyForward(dst, pixels []float32, a PatchArgs) {
 func PatchifyBackward(dpixels, dout []float32, a PatchArgs) {
 	a.patches(func(p, r int) {
 		d := dpixels[p : p+a.Size]
-		vec.add(d, d, dout[r:r+a.Size])
+		vec().add(d, d, dout[r:r+a.Size])
 	})
 }

@@ -18,10 +18,10 @@ func RMSNormForward(dst, rstd, x, w []float32, c int, eps float32) {
 	Parallel(len(rstd), rowGrain(c), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
 			xr, y := x[r*c:(r+1)*c], dst[r*c:(r+1)*c]
-			s := 1 / sqrt(vec.dot(xr, xr)/float32(c)+eps)
+			s := 1 / sqrt(vec().dot(xr, xr)/float32(c)+eps)
 			rstd[r] = s
-			vec.scale(y, xr, s)
-			vec.mul(y, y, w)
+			vec().scale(y, xr, s)
+			vec().mul(y, y, w)
 		}
 	})
 }
@@ -33,10 +33,10 @@ func RMSNormBackward(dx, dw, dout, x, w, rstd []float32, c int) {
 			g := make([]float32, c)
 			for r := lo; r < hi; r++ {
 				xr, s := x[r*c:(r+1)*c], rstd[r]
-				vec.mul(g, dout[r*c:(r+1)*c], w)
-				mean := float32(vec.dot(g, xr)*s) / float32(c) // mean(g·x̂)
-				vec.axpy(dx[r*c:(r+1)*c], s, g)
-				vec.axpy(dx[r*c:(r+1)*c], -float32(float32(mean*s)*s), xr)
+				vec().mul(g, dout[r*c:(r+1)*c], w)
+				mean := float32(vec().dot(g, xr)*s) / float32(c) // mean(g·x̂)
+				vec().axpy(dx[r*c:(r+1)*c], s, g)
+				vec().axpy(dx[r*c:(r+1)*c], -float32(float32(mean*s)*s), xr)
 			}
 		})
 	}
@@ -57,9 +57,9 @@ func normWeightBackward(dw, dout, x, mean, rstd []float32, c int) {
 					xhat[i] = (v - m) * s
 				}
 			} else {
-				vec.scale(xhat, xr, s)
+				vec().scale(xhat, xr, s)
 			}
-			vec.mulAdd(dw[lo:hi], dout[r*c+lo:r*c+hi], xhat)
+			vec().mulAdd(dw[lo:hi], dout[r*c+lo:r*c+hi], xhat)
 		}
 	})
 }

@@ -19,10 +19,10 @@ func SoftmaxForward(dst, x []float32, c int) {
 
 // softmaxRow writes one row and gives its log-sum-exp.
 func softmaxRow(y, x []float32) (lse float32) {
-	m := vec.maxRow(x)
-	vec.expRow(y, x, m)
-	sum := vec.sumLanes(y)
-	vec.scale(y, y, 1/sum)
+	m := vec().maxRow(x)
+	vec().expRow(y, x, m)
+	sum := vec().sumLanes(y)
+	vec().scale(y, y, 1/sum)
 	return m + log(sum)
 }
 
@@ -37,7 +37,7 @@ func SoftmaxBackward(dx, dout, y []float32, c int) {
 	Parallel(len(y)/c, rowGrain(c), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
 			yr, g, d := y[r*c:(r+1)*c], dout[r*c:(r+1)*c], dx[r*c:(r+1)*c]
-			dot := vec.dot(g, yr)
+			dot := vec().dot(g, yr)
 			for i, v := range yr {
 				d[i] += float32(v * (g[i] - dot))
 			}
@@ -53,9 +53,9 @@ func LogSoftmaxForward(dst, x []float32, c int) {
 	Parallel(len(x)/c, rowGrain(c), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
 			xr, y := x[r*c:(r+1)*c], dst[r*c:(r+1)*c]
-			m := vec.maxRow(xr)
-			vec.expRow(y, xr, m)
-			l := log(vec.sumLanes(y))
+			m := vec().maxRow(xr)
+			vec().expRow(y, xr, m)
+			l := log(vec().sumLanes(y))
 			for i, v := range xr {
 				y[i] = (v - m) - l
 			}
@@ -72,8 +72,8 @@ func LogSoftmaxBackward(dx, dout, y []float32, c int) {
 		p := make([]float32, c)
 		for r := lo; r < hi; r++ {
 			g, d := dout[r*c:(r+1)*c], dx[r*c:(r+1)*c]
-			vec.expRow(p, y[r*c:(r+1)*c], 0)
-			sum := vec.sumLanes(g)
+			vec().expRow(p, y[r*c:(r+1)*c], 0)
+			sum := vec().sumLanes(g)
 			for i, v := range p {
 				d[i] += g[i] - float32(v*sum)
 			}

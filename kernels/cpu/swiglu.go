@@ -24,7 +24,7 @@ func swigluBackGo(dgate, dup, gate, up, dout []float32) {
 
 // SwiGLUForward is dst = silu(gate)·up.
 func SwiGLUForward(dst, gate, up []float32) {
-	Parallel(len(dst), elementGrain, func(lo, hi int) { vec.swiglu(dst[lo:hi], gate[lo:hi], up[lo:hi]) })
+	Parallel(len(dst), elementGrain, func(lo, hi int) { vec().swiglu(dst[lo:hi], gate[lo:hi], up[lo:hi]) })
 }
 
 // SwiGLUBackward adds dout's share to dgate and dup; either may be nil.
@@ -37,6 +37,6 @@ func SwiGLUBackward(dgate, dup, gate, up, dout []float32) {
 		if dup != nil {
 			du = dup[lo:hi]
 		}
-		vec.swigluBack(dg, du, gate[lo:hi], up[lo:hi], dout[lo:hi])
+		vec().swigluBack(dg, du, gate[lo:hi], up[lo:hi], dout[lo:hi])
 	})
 }

@@ -1,7 +1,7 @@
 package cpu
 
-// vec holds the inner loops over rows that have SIMD versions. The Go versions here define the bits: a SIMD version of
-// an entry gives the same ones for every length. pickVec chooses per CPU; every caller goes through vec.
+// vecTable holds the inner loops over rows that have SIMD versions. The Go versions here define the bits: a SIMD version of
+// an entry gives the same ones for every length, and for dst overlapping an input exactly. vec() is the table of the path in use.
 type vecTable struct {
 	sumLanes        func(x []float32) float32                   // Σ x in lanes
 	dot             func(a, b []float32) float32                // Σ a·b in lanes
@@ -28,17 +28,14 @@ var vecGo = vecTable{
 	swiglu:  swigluGo, swigluBack: swigluBackGo,
 }
 
-// vec are the loops in use.
-var vec = pickVec()
-
 // SumLanes is Σ x in the lane order.
-func SumLanes(x []float32) float32 { return vec.sumLanes(x) }
+func SumLanes(x []float32) float32 { return vec().sumLanes(x) }
 
 // Dot is Σ a·b in the lane order.
-func Dot(a, b []float32) float32 { return vec.dot(a, b) }
+func Dot(a, b []float32) float32 { return vec().dot(a, b) }
 
 // Axpy is dst += a·x.
-func Axpy(dst []float32, a float32, x []float32) { vec.axpy(dst, a, x) }
+func Axpy(dst []float32, a float32, x []float32) { vec().axpy(dst, a, x) }
 
 // ExpRow is dst = e^(x − shift).
-func ExpRow(dst, x []float32, shift float32) { vec.expRow(dst, x, shift) }
+func ExpRow(dst, x []float32, shift float32) { vec().expRow(dst, x, shift) }

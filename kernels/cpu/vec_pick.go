@@ -1,4 +1,4 @@
 package cpu
 
-// pickVec chooses the loops for this CPU.
-func pickVec() vecTable { return vecGo }
+// vec is the table of loops for the path in use.
+func vec() *vecTable { return &vecGo }

@@ -1,0 +1,39 @@
+package ops
+
+import (
+	"lightbox/kernels/cpu"
+	"lightbox/kernels/tensor"
+)
+
+// Cast is x as dt, f32 or bf16, rounded to nearest even; x itself where it is dt already. A cast to bf16 gives a weight,
+// on no tape.
+func Cast(x *tensor.Tensor, dt tensor.DType) *tensor.Tensor {
+	const op = "cast"
+	if x == nil || x.DType() == tensor.I32 || dt == tensor.I32 {
+		tensor.Fail(op, "x", x, "f32 or bf16, as the target %s", dt)
+	}
+	if x.DType() == dt {
+		return x
+	}
+	if dt == tensor.BF16 {
+		out := x.Device().Empty(dt, x.Shape()...)
+		launch("round_bf16", func() { cpu.RoundBF16(u16(out), f32(x)) }, out, x)
+		return out
+	}
+	tape := tapeOf(op, x)
+	out := like(tape, x)
+	launch("widen_bf16", func() { cpu.WidenBF16(f32(out), u16(x)) }, out, x)
+	if recording(tape, x) {
+		sx := x.Slot()
+		tape.Record(op, out, nil, func(dout *tensor.Tensor) { addScaled(sx, 1, dout) })
+	}
+	return out
+}
+
+// Argmax is, for every row over the last dimension of x, the index of its greatest element, the lowest of equals.
+func Argmax(x *tensor.Tensor) []int32 {
+	rows, c := matrix("argmax", "x", x)
+	out := make([]int32, rows)
+	launch("argmax", func() { cpu.Argmax(out, f32(x), c) }, x)
+	return out
+}
