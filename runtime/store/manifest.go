@@ -34,6 +34,7 @@ type Manifest struct {
 	Recipe    string          `json:"recipe,omitempty"`
 	Device    string          `json:"device"`
 	ISA       string          `json:"instruction_set"`
+	Model     string          `json:"model,omitempty"`
 	Threads   int             `json:"threads,omitempty"`
 	Lightbox  string          `json:"lightbox"`
 	Made      time.Time       `json:"made"`

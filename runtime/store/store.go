@@ -187,15 +187,24 @@ func (s *Store) Find(prefix string) (step.Key, error) {
 // Scratch is the directory in which the step of key keeps its checkpoints.
 // It is created on first use and removed by Draft.Commit.
 func (s *Store) Scratch(key step.Key) (string, error) {
+	if err := s.prepare("scratch", key.String(), "step"); err != nil {
+		return "", err
+	}
+	return s.path("scratch", key.String(), "step"), nil
+}
+
+// Metrics is the file in which key's metrics gather until the commit. Its
+// directory exists afterwards.
+func (s *Store) Metrics(key step.Key) (string, error) {
 	if err := s.prepare("scratch", key.String()); err != nil {
 		return "", err
 	}
-	return s.path("scratch", key.String()), nil
+	return s.path("scratch", key.String(), "metrics.jsonl"), nil
 }
 
 // HasScratch reports whether an interrupted step left something to resume.
 func (s *Store) HasScratch(key step.Key) bool {
-	entries, err := os.ReadDir(s.path("scratch", key.String()))
+	entries, err := os.ReadDir(s.path("scratch", key.String(), "step"))
 	return err == nil && len(entries) > 0
 }
 

@@ -1,0 +1,304 @@
+package exec
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"lightbox/runtime/step"
+	"lightbox/runtime/store"
+)
+
+// explain says for every step that will run why, by comparing it with the
+// most similar artifact of the store, and estimates its time.
+func (e *Executor) explain(p *Plan) error {
+	run := p.Running()
+	if len(run) == 0 {
+		return nil
+	}
+	history, err := e.history()
+	if err != nil {
+		return err
+	}
+	for _, it := range run {
+		it.Because = e.because(p, it, history)
+		e.estimate(it, history)
+	}
+	return nil
+}
+
+// history reads every sound manifest of the store, newest first.
+func (e *Executor) history() ([]*store.Manifest, error) {
+	keys, err := e.o.Store.Keys()
+	if err != nil {
+		return nil, err
+	}
+	var out []*store.Manifest
+	for _, k := range keys {
+		if m, err := e.o.Store.Manifest(k); err == nil {
+			out = append(out, m)
+		}
+	}
+	sort.SliceStable(out, func(a, b int) bool { return out[a].Made.After(out[b].Made) })
+	return out, nil
+}
+
+func (e *Executor) because(p *Plan, it *Item, history []*store.Manifest) []string {
+	var why []string
+	if e.o.Store.HasScratch(it.Key) {
+		why = append(why, "it was interrupted (resumes from its checkpoint)")
+	}
+	if it.Damaged != nil {
+		if d, ok := it.Damaged.(*store.Damaged); ok {
+			return append(why, "its artifact is damaged ("+d.Reason+")")
+		}
+	}
+	best, bestScore := (*store.Manifest)(nil), -1<<30
+	for _, m := range history {
+		if m.Op != it.Step.Op.Name || m.Rehearsal != it.Step.Rehearse {
+			continue
+		}
+		if s := e.similarity(p, it, m); s > bestScore {
+			best, bestScore = m, s
+		}
+	}
+	if best == nil {
+		if len(why) > 0 {
+			return why
+		}
+		return []string{"it is new"}
+	}
+	changes := e.changes(p, it, best)
+	if len(why) > 0 {
+		return why
+	}
+	if len(changes) == 0 {
+		return []string{"it is new"}
+	}
+	if len(changes) > 4 {
+		changes = append(changes[:3], fmt.Sprintf("and %d more changes", len(changes)-3))
+	}
+	return changes
+}
+
+// similarity ranks an earlier artifact as what this step was before.
+func (e *Executor) similarity(p *Plan, it *Item, m *store.Manifest) int {
+	score := 0
+	if m.Plan == it.Ref.Key() {
+		score += 1000
+	}
+	if m.Var == it.Step.Var {
+		score += 100
+	}
+	if m.Recipe == e.o.Recipe {
+		score += 50
+	}
+	return score - 5*len(paramChanges(m.Params, it.Ref.Params())) - 3*len(e.inputChanges(p, it, m))
+}
+
+// changes lists the differences between a step and an earlier artifact.
+func (e *Executor) changes(p *Plan, it *Item, m *store.Manifest) []string {
+	var out []string
+	if m.Version != it.Step.Op.Version {
+		out = append(out, fmt.Sprintf("%s changed from version %s to %s", m.Op, m.Version, it.Step.Op.Version))
+	}
+	out = append(out, paramChanges(m.Params, it.Ref.Params())...)
+	switch seed := e.seed(it.Step); {
+	case seed != nil && m.Seed != nil && *seed != *m.Seed:
+		out = append(out, fmt.Sprintf("the seed changed %d → %d", *m.Seed, *seed))
+	case (seed == nil) != (m.Seed == nil):
+		out = append(out, "the seed now counts or no longer does")
+	}
+	if before, err := e.o.Store.Sources(m.Key); err == nil {
+		out = append(out, sourceChanges(before, it.Sources)...)
+	}
+	return append(out, e.inputChanges(p, it, m)...)
+}
+
+func (e *Executor) inputChanges(p *Plan, it *Item, m *store.Manifest) []string {
+	var out []string
+	for i, in := range it.Step.In {
+		now := p.byID[in.ID()]
+		switch {
+		case i >= len(m.Inputs):
+			out = append(out, "input "+now.Name()+" was added")
+		case m.Inputs[i].Key != now.Key:
+			out = append(out, "input "+now.Name()+" changed")
+		}
+	}
+	for i := len(it.Step.In); i < len(m.Inputs); i++ {
+		name := m.Inputs[i].Var
+		if name == "" {
+			name = m.Inputs[i].Op
+		}
+		out = append(out, "input "+name+" was removed")
+	}
+	return out
+}
+
+// sourceChanges compares external files by place in the list and by name.
+func sourceChanges(before, now []store.Source) []string {
+	name := func(s store.Source) string { return filepath.Base(s.Path) }
+	old, fresh := map[string]string{}, map[string]string{}
+	same := len(before) == len(now)
+	for _, s := range before {
+		old[s.Path] = s.SHA256
+	}
+	for i, s := range now {
+		fresh[s.Path] = s.SHA256
+		same = same && before[i].SHA256 == s.SHA256
+	}
+	if same {
+		return nil
+	}
+	if len(before) == len(now) && disjoint(old, fresh) { // the directory moved: compare by place
+		for i := range now {
+			if before[i].SHA256 != now[i].SHA256 {
+				return []string{"file " + name(now[i]) + " changed" + others(countDiffer(before, now)-1)}
+			}
+		}
+	}
+	var changed, added, removed []string
+	for _, s := range now {
+		if sum, ok := old[s.Path]; !ok {
+			added = append(added, name(s))
+		} else if sum != s.SHA256 {
+			changed = append(changed, name(s))
+		}
+	}
+	for _, s := range before {
+		if _, ok := fresh[s.Path]; !ok {
+			removed = append(removed, name(s))
+		}
+	}
+	var out []string
+	for _, g := range []struct {
+		names []string
+		verb  string
+	}{{changed, "changed"}, {added, "was added"}, {removed, "was removed"}} {
+		if len(g.names) > 0 {
+			out = append(out, "file "+g.names[0]+" "+g.verb+others(len(g.names)-1))
+		}
+	}
+	return out
+}
+
+func disjoint(a, b map[string]string) bool {
+	for k := range a {
+		if _, ok := b[k]; ok {
+			return false
+		}
+	}
+	return true
+}
+
+func countDiffer(a, b []store.Source) int {
+	n := 0
+	for i := range a {
+		if a[i].SHA256 != b[i].SHA256 {
+			n++
+		}
+	}
+	return n
+}
+
+func others(n int) string {
+	if n <= 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (and %d more)", n)
+}
+
+// paramChanges names the leaves in which two canonical parameters differ.
+func paramChanges(before, now []byte) []string {
+	old, err1 := leaves(before)
+	fresh, err2 := leaves(now)
+	if err1 != nil || err2 != nil {
+		return nil
+	}
+	all := map[string]bool{}
+	for k := range old {
+		all[k] = true
+	}
+	for k := range fresh {
+		all[k] = true
+	}
+	var out []string
+	for _, k := range sortedNames(all) {
+		a, inOld := old[k]
+		b, inNew := fresh[k]
+		name := strings.TrimPrefix(k, ".")
+		if name == "" {
+			name = "value"
+		}
+		switch {
+		case strings.HasPrefix(b, `"func `) && a != b:
+			out = append(out, "function "+name+" changed")
+		case !inOld:
+			out = append(out, "parameter "+name+" default → "+brief(b))
+		case !inNew:
+			out = append(out, "parameter "+name+" "+brief(a)+" → default")
+		case a != b:
+			out = append(out, "parameter "+name+" "+brief(a)+" → "+brief(b))
+		}
+	}
+	return out
+}
+
+// brief keeps the ends of a long text.
+func brief(s string) string {
+	if r := []rune(s); len(r) > 40 {
+		return string(r[:20]) + "…" + string(r[len(r)-18:])
+	}
+	return s
+}
+
+// leaves flattens canonical JSON to path → text.
+func leaves(raw []byte) (map[string]string, error) {
+	out := map[string]string{}
+	if len(raw) == 0 {
+		return out, nil
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		return nil, err
+	}
+	var walk func(path string, v any)
+	walk = func(path string, v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for k, e := range v {
+				if k == "value" && v["type"] != nil {
+					walk(path, e)
+				} else {
+					walk(path+"."+k, e)
+				}
+			}
+		case []any:
+			for i, e := range v {
+				walk(fmt.Sprintf("%s[%d]", path, i), e)
+			}
+		case string:
+			out[path] = fmt.Sprintf("%q", v)
+		default:
+			out[path] = fmt.Sprint(v)
+		}
+	}
+	walk("", v)
+	return out, nil
+}
+
+// inputsOf lists a step's inputs for its manifest.
+func inputsOf(p *Plan, s step.Step) []store.Input {
+	var out []store.Input
+	for _, in := range s.In {
+		it := p.byID[in.ID()]
+		out = append(out, store.Input{Var: it.Step.Var, Op: it.Step.Op.Name, Key: it.Key})
+	}
+	return out
+}

@@ -1,0 +1,149 @@
+package exec
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+)
+
+// lineEvery is how often a step says where it is when no bar can be drawn.
+const lineEvery = 5 * time.Second
+
+// show tells the user how one step gets on: a bar on a terminal, a line now
+// and then elsewhere.
+type show struct {
+	out   io.Writer
+	label string
+
+	mu      sync.Mutex
+	begin   time.Time
+	first   int64 // done at the first report: a resumed step does not begin at 0
+	started bool
+	n, all  int64
+	note    string
+	names   []string
+	values  map[string]float64
+
+	bars *mpb.Progress
+	bar  *mpb.Bar
+	quit chan struct{}
+	gone sync.WaitGroup
+}
+
+func newShow(out io.Writer, terminal bool, label, estimate string) *show {
+	s := &show{out: out, label: label, begin: time.Now(), values: map[string]float64{}, quit: make(chan struct{})}
+	if terminal {
+		s.bars = mpb.New(mpb.WithOutput(out), mpb.WithWidth(30), mpb.WithRefreshRate(200*time.Millisecond))
+		s.bar = s.bars.AddBar(0, mpb.BarRemoveOnComplete(),
+			mpb.PrependDecorators(decor.Name(label+" ")),
+			mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return " " + s.line() })))
+		return s
+	}
+	if estimate != "" {
+		fmt.Fprintf(out, "%s: %s\n", label, estimate)
+	}
+	s.gone.Add(1)
+	go func() {
+		defer s.gone.Done()
+		t := time.NewTicker(lineEvery)
+		defer t.Stop()
+		for {
+			select {
+			case <-s.quit:
+				return
+			case <-t.C:
+				fmt.Fprintf(out, "%s: %s\n", label, s.line())
+			}
+		}
+	}()
+	return s
+}
+
+// line is the state in words: 34%, 120 of 350, loss 1.23, 40 s left.
+func (s *show) line() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var parts []string
+	passed := time.Since(s.begin).Seconds()
+	if s.all > 0 {
+		parts = append(parts, fmt.Sprintf("%d%%", 100*s.n/s.all))
+		if s.note == "" {
+			parts = append(parts, fmt.Sprintf("%d of %d", s.n, s.all))
+		}
+	}
+	if s.note != "" {
+		parts = append(parts, s.note)
+	}
+	for _, k := range s.names {
+		parts = append(parts, fmt.Sprintf("%s %.4g", k, s.values[k]))
+	}
+	if did := s.n - s.first; s.all > 0 && did > 0 && passed > 2 {
+		parts = append(parts, Duration(passed/float64(did)*float64(s.all-s.n))+" left")
+	} else {
+		parts = append(parts, Duration(passed))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (s *show) progress(done, total int64, note string) {
+	s.mu.Lock()
+	if !s.started {
+		s.started, s.first, s.begin = true, done, time.Now()
+	}
+	s.n, s.all, s.note = done, total, note
+	s.mu.Unlock()
+	if s.bar != nil && total > 0 {
+		// mpb completes a bar that reaches its total; ours ends with close.
+		s.bar.SetTotal(total+1, false)
+		s.bar.SetCurrent(min(done, total))
+	}
+}
+
+func (s *show) metric(name string, v float64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.values[name]; !ok {
+		s.names = append(s.names, name)
+	}
+	s.values[name] = v
+}
+
+func (s *show) log(line string) {
+	if s.bars != nil {
+		_, _ = s.bars.Write([]byte(s.label + ": " + line + "\n"))
+		return
+	}
+	fmt.Fprintf(s.out, "%s: %s\n", s.label, line)
+}
+
+// close ends the bar or the lines; nothing is written afterwards but done.
+func (s *show) close() {
+	select {
+	case <-s.quit:
+		return
+	default:
+		close(s.quit)
+	}
+	if s.bar != nil {
+		s.bar.Abort(true)
+		s.bars.Wait()
+	}
+	s.gone.Wait()
+}
+
+// done says that the step has ended and what it took.
+func (s *show) done(ran Ran, it *Item) {
+	text := "done in " + Duration(ran.Seconds)
+	if ran.Resumed {
+		text += " after a resume"
+	}
+	for _, k := range s.names {
+		text += fmt.Sprintf(", %s %.4g", k, s.values[k])
+	}
+	fmt.Fprintf(s.out, "%s: %s\n", s.label, text)
+}
