@@ -1,6 +1,7 @@
 package frame
 
 import (
+	"errors"
 	"fmt"
 
 	"lightbox/runtime/step"
@@ -86,6 +87,14 @@ func (f Frame) then(op *step.Op, params any, cols []Column, err error) Frame {
 		op = withErrors(op, err)
 	}
 	return Frame{ref: step.New(op, params, f.ref), cols: cols, images: f.images}
+}
+
+// Extend makes the frame of one more step on f for another package's operation,
+// whose artifact has these columns. What is wrong already becomes an error of
+// the plan; the image loader is kept.
+func Extend(f Frame, op *step.Op, params any, cols []Column, errs ...error) Frame {
+	err := errors.Join(append(errs, checkColumns(cols))...)
+	return f.then(op, params, append([]Column{}, cols...), err)
 }
 
 // column checks that name is a column of kind k.
