@@ -57,6 +57,10 @@ func gemmOn(p Path, g GemmArgs) {
 		gemmSplit(g, 4, 4, gemmGo)
 		return
 	}
+	if gemvSuits(g) {
+		gemmSplit(g, g.M, 32, gemv)
+		return
+	}
 	gemmSplit(g, t.rows(), 2*t.lanes, func(g GemmArgs, i0, i1, j0, j1 int) { gemmTiled(g, t, i0, i1, j0, j1) })
 }
 

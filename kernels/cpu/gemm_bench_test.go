@@ -76,3 +76,25 @@ func BenchmarkGemv(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkTile measures the register tiles on data in the first-level cache.
+func BenchmarkTile(b *testing.B) {
+	t := tilesOf(Current())
+	if t == nil {
+		b.Skip("plain Go has no tiles")
+	}
+	const k = 128
+	a, p, c := make([]float32, 16*k), make([]float32, 2*t.lanes*k), make([]float32, 16*2*t.lanes)
+	for i, set := range [][]tileFunc{t.wide, t.narrow} {
+		n := (2 - i) * t.lanes
+		for m := 1; m < len(set); m++ {
+			b.Run(fmt.Sprintf("%dx%d", m, n), func(b *testing.B) {
+				for b.Loop() {
+					set[m](k, &a[0], 4*k, 4, &p[0], 4*n, &c[0], 4*n, 1)
+				}
+				b.ReportMetric(2*float64(m*n*k)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+				b.ReportMetric(0, "ns/op")
+			})
+		}
+	}
+}

@@ -34,8 +34,12 @@ var packSpaces = sync.Pool{New: func() any {
 func gemmTiled(g GemmArgs, t *tiles, i0, i1, j0, j1 int) {
 	s := packSpaces.Get().(*packSpace)
 	defer packSpaces.Put(s)
-	for jc := j0; jc < j1; jc += blockN {
-		nc := min(blockN, j1-jc)
+	columns := blockN
+	if i1-i0 <= blockM {
+		columns = 2 * t.lanes // B is used once: a single panel stays in the first-level cache
+	}
+	for jc := j0; jc < j1; jc += columns {
+		nc := min(columns, j1-jc)
 		for pc := 0; pc < g.K; pc += blockK {
 			kc := min(blockK, g.K-pc)
 			packB(s.b, g, t, pc, kc, jc, nc)

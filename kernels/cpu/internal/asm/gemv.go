@@ -17,8 +17,12 @@ var gemvBlocks = []int{0, 4, 2, 2, 1}
 
 func gemvAVX2(c *build.Context) {
 	for m := 1; m < len(gemvBlocks); m++ {
-		gemv(c, m, gemvBlocks[m], false)
-		gemv(c, m, gemvBlocks[m], true)
+		for _, bf16 := range []bool{false, true} {
+			gemv(c, m, gemvBlocks[m], bf16)
+			if gemvBlocks[m] > 1 {
+				gemv(c, m, 1, bf16) // for the last columns
+			}
+		}
 	}
 }
 
@@ -71,29 +75,48 @@ func gemv(c *build.Context, m, blocks int, bf16 bool) {
 	if bf16 {
 		c.VXORPS(zero, zero, zero)
 	}
-	c.Label("loop")
-	for b := 0; b < blocks; b++ {
-		use := func(disp int) func(int, reg.VecPhysical) {
-			return func(i int, v reg.VecPhysical) {
-				for r := 0; r < m; r++ {
-					at := xrow(r)
-					at.Disp = disp + 4*i
-					c.VBROADCASTSS(at, spare)
-					c.VFMADD231PS(v, spare, acc(r, b))
-				}
+	use := func(b, disp int) func(int, reg.VecPhysical) {
+		return func(i int, v reg.VecPhysical) {
+			for r := 0; r < m; r++ {
+				at := xrow(r)
+				at.Disp = disp + 4*i
+				c.VBROADCASTSS(at, spare)
+				c.VFMADD231PS(v, spare, acc(r, b))
 			}
 		}
-		if bf16 {
-			transposeBF16(c, rows[b], 0, t, zero, use(0))
-		} else {
-			transposeF32(c, rows[b], 0, t, use(0))
-			transposeF32(c, rows[b], 16, t, use(16))
-		}
-		rows[b].advance(c, uint64(8*size))
 	}
-	c.ADDQ(operand.Imm(32), x)
+	steps := func(sub int) { // of eight k, block by block: a cache line is used up before another row may displace it
+		for b := 0; b < blocks; b++ {
+			if sub > 1 {
+				rows[b].prefetch(c)
+			}
+			for s := range sub {
+				if bf16 {
+					transposeBF16(c, rows[b], 16*s, t, zero, use(b, 32*s))
+				} else {
+					transposeF32(c, rows[b], 32*s, t, use(b, 32*s))
+					transposeF32(c, rows[b], 32*s+16, t, use(b, 32*s+16))
+				}
+			}
+			rows[b].advance(c, uint64(8*size*sub))
+		}
+		c.ADDQ(operand.U32(32*sub), x)
+	}
+	line := 64 / (8 * size)
+	c.SUBQ(operand.Imm(uint64(line)), k)
+	c.JL(operand.LabelRef("rest"))
+	c.Label("lines")
+	steps(line)
+	c.SUBQ(operand.Imm(uint64(line)), k)
+	c.JGE(operand.LabelRef("lines"))
+	c.Label("rest")
+	c.ADDQ(operand.Imm(uint64(line)), k)
+	c.JZ(operand.LabelRef("store"))
+	c.Label("one")
+	steps(1)
 	c.DECQ(k)
-	c.JNZ(operand.LabelRef("loop"))
+	c.JNZ(operand.LabelRef("one"))
+	c.Label("store")
 	eachY(func(m operand.Mem, v reg.VecPhysical) { c.VMOVUPS(v, m) })
 	c.VZEROUPPER()
 	c.RET()

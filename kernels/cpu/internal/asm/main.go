@@ -31,6 +31,7 @@ var files = []struct {
 	{"asm_gemm_avx512", gemmAVX512},
 	{"asm_gemv_avx2", gemvAVX2},
 	{"asm_pack_avx2", packAVX2},
+	{"asm_peak", peak},
 }
 
 func main() {

@@ -44,6 +44,16 @@ func (e eightRows) at(r, disp int) operand.Mem {
 	return operand.Mem{Base: base, Index: e.ld3, Scale: 1, Disp: disp}
 }
 
+// prefetch asks for what the rows hold a little later: eight streams at once are more than the hardware foresees.
+func (e eightRows) prefetch(c *build.Context) {
+	for r := range 8 {
+		c.PREFETCHT0(e.at(r, prefetchAhead))
+	}
+}
+
+// prefetchAhead is how far ahead, in bytes; measured on products with 4096 columns.
+const prefetchAhead = 256
+
 func (e eightRows) advance(c *build.Context, bytes uint64) {
 	c.ADDQ(operand.Imm(bytes), e.w)
 	c.ADDQ(operand.Imm(bytes), e.w4)
@@ -124,6 +134,7 @@ func packT8(c *build.Context, bf16 bool) {
 		c.ADDQ(step, dst)
 	}
 	c.Label("loop")
+	e.prefetch(c)
 	if bf16 {
 		transposeBF16(c, e, 0, ymm[:8], zero, store)
 	} else {
