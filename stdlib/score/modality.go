@@ -25,6 +25,7 @@ func (modality) column() frame.Column {
 }
 
 func (modality) needs() []string { return []string{frame.Modality} }
+func (modality) check() error    { return nil }
 
 func (modality) score(in *input) ([]float64, error) {
 	out := make([]float64, in.rows.Len())

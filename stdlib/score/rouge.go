@@ -82,6 +82,13 @@ func (r rouge) column() frame.Column {
 
 func (rouge) needs() []string { return nil }
 
+func (r rouge) check() error {
+	if r.Opts.Part > Recall {
+		return fmt.Errorf("%s: unknown part %d (want score.F1, Precision or Recall)", r.column().Name, r.Opts.Part)
+	}
+	return nil
+}
+
 func (r rouge) score(in *input) ([]float64, error) {
 	out := make([]float64, in.rows.Len())
 	var c counter

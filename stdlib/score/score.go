@@ -20,6 +20,7 @@ type Metric interface {
 type measure interface {
 	column() frame.Column
 	needs() []string // String columns besides reference and caption
+	check() error    // what is wrong with its own options
 	// score gives one value per row, NaN where there is none.
 	score(in *input) ([]float64, error)
 }
@@ -71,9 +72,9 @@ func Captions(captions frame.Frame, ms ...Metric) frame.Frame {
 	need := func(col, who string) {
 		c, ok := captions.Column(col)
 		if !ok {
-			errs = append(errs, fmt.Errorf("%s needs the column %q: %w", who, col, frame.Unknown(col, captions.Columns())))
+			errs = append(errs, fmt.Errorf("%s: %w", who, frame.Unknown(col, captions.Columns())))
 		} else if c.Kind != frame.String {
-			errs = append(errs, fmt.Errorf("%s needs the column %q as a string, it is a %v", who, col, c.Kind))
+			errs = append(errs, fmt.Errorf("%s needs the column %q as a string; it is a %v", who, col, c.Kind))
 		}
 	}
 	need(frame.Reference, "scoring")
@@ -87,8 +88,12 @@ func Captions(captions frame.Frame, ms ...Metric) frame.Frame {
 		for _, col := range m.needs() {
 			need(col, "metric "+c.Name)
 		}
+		if err := m.check(); err != nil {
+			errs = append(errs, err)
+		}
 		if seen[c.Name] {
 			errs = append(errs, fmt.Errorf("metric %s would be the second column of that name", c.Name))
+			continue
 		}
 		seen[c.Name] = true
 		cols = append(cols, c)
@@ -148,10 +153,17 @@ func Func(name string, f func(reference, caption string) float64) Metric {
 func (c custom) column() frame.Column { return frame.Column{Name: c.Name, Kind: frame.Number} }
 func (custom) needs() []string        { return nil }
 
-func (c custom) score(in *input) ([]float64, error) {
-	if c.F == nil {
-		return nil, errors.New("the function is nil")
+func (c custom) check() error {
+	if c.Name == "" {
+		return errors.New("score.Func: the metric needs a name")
 	}
+	if c.F == nil {
+		return fmt.Errorf("score.Func(%q, nil): the function is nil", c.Name)
+	}
+	return nil
+}
+
+func (c custom) score(in *input) ([]float64, error) {
 	out := make([]float64, in.rows.Len())
 	for i := range out {
 		if err := in.ctx.Err(); err != nil {
