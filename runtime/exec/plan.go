@@ -10,7 +10,6 @@ import (
 	"sort"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"lightbox/runtime/step"
 	"lightbox/runtime/store"
@@ -315,10 +314,9 @@ func Duration(seconds float64) string {
 	case seconds < 59.5:
 		return fmt.Sprintf("%.2g s", seconds)
 	case seconds < 3570:
-		return strings.TrimSuffix((time.Duration(seconds) * time.Second).String(), "0s")
+		return fmt.Sprintf("%dm%02ds", int(seconds)/60, int(seconds)%60)
 	}
-	d := time.Duration(seconds) * time.Second
-	return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+	return fmt.Sprintf("%dh%02dm", int(seconds)/3600, int(seconds)/60%60)
 }
 
 func flops(f float64) string {

@@ -79,7 +79,7 @@ func (e *Executor) Run(ctx context.Context, p *Plan) (*Report, error) {
 // fits refuses a run that cannot end well, before it begins.
 func (e *Executor) fits(p *Plan) error {
 	if err := e.o.Store.Writable(); err != nil {
-		return fmt.Errorf("%d steps must run but %w", len(p.Running()), err)
+		return fmt.Errorf("%s must run but %w", steps(len(p.Running())), err)
 	}
 	c, _ := p.Totals()
 	if free, ok := e.o.Store.Free(); ok && c.DiskBytes > free {
@@ -280,7 +280,7 @@ func (e *Executor) Dirs(p *Plan, refs []step.Ref) ([]string, error) {
 // Write prints the footer of a run: what each step took, beside its estimate.
 func (r *Report) Write(w io.Writer) error {
 	if len(r.Ran) == 0 {
-		_, err := fmt.Fprintf(w, "nothing was run; %d steps came from the store\n", r.Cached)
+		_, err := fmt.Fprintf(w, "nothing was run; %s from the store\n", steps(r.Cached))
 		return err
 	}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -297,8 +297,15 @@ func (r *Report) Write(w io.Writer) error {
 	if err := tw.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "%d steps run in %s, %d from the store; memory is that of the whole process\n", len(r.Ran), Duration(r.Seconds), r.Cached)
+	_, err := fmt.Fprintf(w, "%s run in %s, %d from the store; memory is that of the whole process\n", steps(len(r.Ran)), Duration(r.Seconds), r.Cached)
 	return err
+}
+
+func steps(n int) string {
+	if n == 1 {
+		return "1 step"
+	}
+	return fmt.Sprintf("%d steps", n)
 }
 
 func bracket(known bool, s string) string {

@@ -45,8 +45,7 @@ func (s *Store) lockKey(ctx context.Context, key step.Key, waiting func(holder s
 		if !errors.Is(err, ErrBusy) {
 			return nil, s.explain(err)
 		}
-		if !told && waiting != nil {
-			raw, _ := os.ReadFile(name)
+		if raw, _ := os.ReadFile(name); !told && waiting != nil && len(raw) > 0 { // empty: it has just begun
 			waiting(strings.TrimSpace(string(raw)))
 			told = true
 		}
