@@ -31,7 +31,7 @@ type loop struct {
 	failedAt int64
 }
 
-// Panic is what Parallel panics with when a chunk panicked on another goroutine with something that is not an error.
+// Panic is what Parallel panics with when a chunk panicked, on whichever goroutine; errors.As finds an error in it.
 type Panic struct {
 	Value any
 	Stack []byte // of the goroutine that panicked
@@ -68,16 +68,11 @@ func Parallel(n, grain int, f func(lo, hi int)) {
 	}
 	grain = max(1, grain)
 	chunks := (n + grain - 1) / grain
-	helpers := min(Threads(), chunks) - 1
-	if helpers <= 0 {
-		for lo := 0; lo < n; lo += grain {
-			f(lo, min(n, lo+grain))
-		}
-		return
-	}
 	l := &loop{n: n, grain: grain, f: f, chunks: int64(chunks)}
 	l.done.Add(chunks)
-	workers.invite(l, helpers)
+	if helpers := min(Threads(), chunks) - 1; helpers > 0 {
+		workers.invite(l, helpers)
+	}
 	l.run()
 	l.done.Wait()
 	if l.failed != nil {

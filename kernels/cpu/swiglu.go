@@ -27,16 +27,16 @@ func SwiGLUForward(dst, gate, up []float32) {
 	Parallel(len(dst), elementGrain, func(lo, hi int) { vec().swiglu(dst[lo:hi], gate[lo:hi], up[lo:hi]) })
 }
 
-// SwiGLUBackward adds dout's share to dgate and dup; either may be nil.
+// SwiGLUBackward adds dout's share to dgate and dup; either may be nil, and up where dgate is.
 func SwiGLUBackward(dgate, dup, gate, up, dout []float32) {
 	Parallel(len(dout), elementGrain, func(lo, hi int) {
-		var dg, du []float32
+		var dg, du, u []float32
 		if dgate != nil {
-			dg = dgate[lo:hi]
+			dg, u = dgate[lo:hi], up[lo:hi]
 		}
 		if dup != nil {
 			du = dup[lo:hi]
 		}
-		vec().swigluBack(dg, du, gate[lo:hi], up[lo:hi], dout[lo:hi])
+		vec().swigluBack(dg, du, gate[lo:hi], u, dout[lo:hi])
 	})
 }

@@ -16,7 +16,7 @@ type vecTable struct {
 	act             [numActivations]func(dst, x []float32)      // dst = f(x)
 	actBack         [numActivations]func(dx, x, dout []float32) // dx += f'(x)·dout
 	swiglu          func(dst, gate, up []float32)               // dst = silu(gate)·up
-	swigluBack      func(dgate, dup, gate, up, dout []float32)  // adds; dgate or dup may be nil
+	swigluBack      func(dgate, dup, gate, up, dout []float32)  // adds; dgate (and then up) or dup may be nil
 }
 
 // vecGo are the reference loops.

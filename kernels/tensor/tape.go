@@ -1,8 +1,6 @@
 package tensor
 
-import (
-	"weak"
-)
+import "weak"
 
 // Tape joins the ops of one forward pass. It travels with the activations: an op's result is on the tape of its inputs.
 // A tape serves one goroutine and one pass.
@@ -13,7 +11,6 @@ type Tape struct {
 	saved     map[*storage]bool
 	savedSize int
 	released  bool
-	parent    *Tape // of the inner tape of a checkpoint
 }
 
 // node is the backward of one op.
@@ -129,7 +126,7 @@ func (tp *Tape) Release() {
 func (tp *Tape) Checkpoint(f func(xs ...*Tensor) *Tensor, xs ...*Tensor) *Tensor {
 	tp.check()
 	inner := NewScratch()
-	y := f(inner.trackAll(xs, false)...)
+	y := f(inner.trackAll(xs)...)
 	out := tp.take(inner, y)
 	inner.Release()
 	if !tp.recording {
@@ -157,7 +154,7 @@ func (tp *Tape) Checkpoint(f func(xs ...*Tensor) *Tensor, xs ...*Tensor) *Tensor
 }
 
 // trackAll tracks detached views of xs.
-func (tp *Tape) trackAll(xs []*Tensor, _ bool) []*Tensor {
+func (tp *Tape) trackAll(xs []*Tensor) []*Tensor {
 	vs := make([]*Tensor, len(xs))
 	for i, x := range xs {
 		vs[i] = tp.Track(x.Detach())
