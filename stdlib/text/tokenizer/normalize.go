@@ -38,13 +38,15 @@ func (r replaceText) normalize(p *piece) { p.replace(r.m, r.content, nil) }
 
 func (f unicodeForm) normalize(p *piece) {
 	form := norm.Form(f)
-	if p.align != nil {
-		if !form.IsNormalString(p.text) {
-			p.rewrite(normalChanges(p.text, form), 0)
-		}
-		return
+	switch {
+	case form.IsNormalString(p.text):
+	case p.align != nil:
+		p.rewrite(normalChanges(p.text, form), 0)
+	case form == norm.NFC || !strings.ContainsFunc(p.text, isFrozen):
+		p.text = form.String(p.text)
+	default:
+		p.apply(normalChanges(p.text, form), 0)
 	}
-	p.text = form.String(p.text)
 }
 
 func (lowercase) normalize(p *piece) {
@@ -52,7 +54,7 @@ func (lowercase) normalize(p *piece) {
 		if r == 'İ' { // the only letter whose full lower-case mapping has two runes
 			return append(to, change{'i', 0}, change{'\u0307', 1})
 		}
-		return append(to, change{unicode.ToLower(r), 0})
+		return append(to, change{toLower(r), 0})
 	})
 }
 
@@ -72,7 +74,7 @@ func (s stripSpace) normalize(p *piece) {
 }
 
 func (stripAccents) normalize(p *piece) {
-	p.filter(func(r rune) bool { return !unicode.Is(unicode.M, r) })
+	p.filter(func(r rune) bool { return !unicode.Is(unicode.M, r) && r != 0x1cf2 && r != 0x1cf3 || in(r, newMarks) })
 }
 
 func (nmt) normalize(p *piece) {
@@ -106,7 +108,7 @@ func (byteChars) normalize(p *piece) {
 func (b bertText) normalize(p *piece) {
 	if b.clean {
 		p.filter(func(r rune) bool {
-			control := unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co) && r != '\t' && r != '\n' && r != '\r'
+			control := unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co) && r != '\t' && r != '\n' && r != '\r' && !in(r, shownFormats)
 			return r != 0 && r != 0xfffd && !control
 		})
 		p.mapRunes(func(r rune, to []change) []change {
@@ -179,6 +181,8 @@ func (p *piece) apply(changes []change, dropped int) {
 	p.text = text.String()
 }
 
+func isFrozen(r rune) bool { return in(r, frozen) }
+
 // normalChanges is s in a Unicode normal form, rune by rune with what became of the runes of s.
 func normalChanges(s string, form norm.Form) []change {
 	decompose, compose := norm.NFD, form == norm.NFC || form == norm.NFKC
@@ -189,7 +193,11 @@ func normalChanges(s string, form norm.Form) []change {
 	var class []uint8 // combining class of each rune of out
 	for _, r := range s {
 		n := 0
-		for _, d := range decompose.String(string(r)) {
+		parts := string(r)
+		if !isFrozen(r) {
+			parts = decompose.String(parts)
+		}
+		for _, d := range parts {
 			ccc := norm.NFD.PropertiesString(string(d)).CCC()
 			at := len(out)
 			for ccc != 0 && at > 0 && class[at-1] > ccc {

@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -108,7 +109,7 @@ const (
 	patternLlama3 = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
 )
 
-// compile gives the matcher of a regular expression.
+// compile gives the matcher of a regular expression in Oniguruma's syntax, which the Rust library uses.
 func compile(pattern string) (matcher, error) {
 	switch pattern {
 	case patternGPT2:
@@ -118,11 +119,85 @@ func compile(pattern string) (matcher, error) {
 	case patternLlama3:
 		return words{gpt4: true, digits: 3}, nil
 	}
-	re, err := regexp2.Compile(pattern, regexp2.None)
+	source, err := expand(pattern)
+	if err != nil {
+		return nil, err
+	}
+	re, err := regexp2.Compile(source, regexp2.None)
 	if err != nil {
 		return nil, err
 	}
 	return regex{re}, nil
+}
+
+// expand spells out the classes that regexp2 takes for other sets of runes than Oniguruma, and refuses
+// what it would read as something else: classes inside classes.
+func expand(pattern string) (string, error) {
+	var out strings.Builder
+	inside := false // a [class]
+	for i := 0; i < len(pattern); {
+		rest := pattern[i:]
+		if rest[0] == '\\' && len(rest) > 1 {
+			set, negated, n := escapedClass(rest)
+			switch {
+			case set == "" || inside && negated:
+				out.WriteString(rest[:n])
+			case inside:
+				out.WriteString(set)
+			case negated:
+				out.WriteString("[^" + set + "]")
+			default:
+				out.WriteString("[" + set + "]")
+			}
+			i += n
+			continue
+		}
+		switch {
+		case inside && (rest[0] == '[' || strings.HasPrefix(rest, "&&")):
+			return "", fmt.Errorf("%q: nested character classes are not supported", pattern)
+		case inside && rest[0] == ']' && pattern[i-1] != '[' && !strings.HasSuffix(pattern[:i], "[^"):
+			inside = false
+		case rest[0] == '[':
+			inside = true
+		}
+		out.WriteByte(rest[0])
+		i++
+	}
+	return out.String(), nil
+}
+
+// escapedClass reads an escape at the start of s: the runes it stands for if expand has to spell them
+// out, and its length.
+func escapedClass(s string) (set string, negated bool, n int) {
+	switch s[1] {
+	case 'w', 'W':
+		return wordSet(), s[1] == 'W', 2
+	case 'd', 'D':
+		return `\p{Nd}` + set16(newNumbers), s[1] == 'D', 2
+	}
+	for class, table := range map[string]func() []rune{"{L}": newLetters, "{N}": newNumbers} {
+		if strings.HasPrefix(s[2:], class) && (s[1] == 'p' || s[1] == 'P') {
+			return `\p` + class + set16(table), s[1] == 'P', 2 + len(class)
+		}
+	}
+	return "", false, 2
+}
+
+// set16 is a table of ranges as the inside of a character class.
+func set16(table func() []rune) string {
+	var out strings.Builder
+	for i, r := range table() {
+		out.WriteRune(r)
+		if i%2 == 0 {
+			out.WriteByte('-')
+		}
+	}
+	return out.String()
+}
+
+// wordSet is Oniguruma's \w, which counts the Latin-1 superscripts and fractions in.
+func wordSet() string {
+	return `\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}²³¹¼½¾\u24b6-\u24e9` + "\U0001f130-\U0001f149\U0001f150-\U0001f169\U0001f170-\U0001f189" + set16(newWords)
 }
 
 // words scans what patternGPT2 and, with gpt4, patternQwen2 (digits 1) and patternLlama3 (digits 3)
@@ -160,9 +235,9 @@ var asciiKind = func() (k [utf8.RuneSelf]kind) {
 
 func slowKind(r rune) kind {
 	switch {
-	case unicode.IsLetter(r):
+	case isLetter(r):
 		return letter
-	case unicode.IsNumber(r):
+	case isNumber(r):
 		return number
 	case unicode.IsSpace(r):
 		return space

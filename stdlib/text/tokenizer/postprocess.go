@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -26,7 +27,7 @@ type part struct {
 
 func (t template) process(q sequence, addSpecial bool) sequence {
 	full := len(q.Offsets) == len(q.IDs) && len(q.texts) == len(q.IDs) && len(q.Types) == len(q.IDs)
-	out := sequence{}
+	out := sequence{text: q.text}
 	for _, p := range t {
 		if p.ids == nil {
 			out.IDs = append(out.IDs, q.IDs...)
@@ -55,53 +56,29 @@ func (t template) process(q sequence, addSpecial bool) sequence {
 	return out
 }
 
+// process counts in characters, as the Rust library does, whatever the token's white space stands for.
 func (t trimmer) process(q sequence, _ bool) sequence {
 	for i, text := range q.texts {
-		lead, trail := leading(text), trailing(text)
+		lead := utf8.RuneCountInString(text) - utf8.RuneCountInString(strings.TrimLeftFunc(text, isBlank))
+		trail := utf8.RuneCountInString(text) - utf8.RuneCountInString(strings.TrimRightFunc(text, isBlank))
 		o := &q.Offsets[i]
-		if lead > 0 {
-			if (i == 0 || o[0] == 0) && t.prefixSpace && lead == 1 {
-				lead = 0 // the space that was put there
-			}
-			o[0] = min(o[0]+lead, o[1])
+		if lead == 1 && t.prefixSpace && (i == 0 || o[0] == 0) {
+			lead = 0 // the space that was put there
 		}
-		if trail > 0 && o[1] >= trail {
-			o[1] = max(o[1]-trail, o[0])
+		for ; lead > 0 && o[0] < o[1]; lead-- {
+			_, n := utf8.DecodeRuneInString(q.text[o[0]:])
+			o[0] += n
+		}
+		if utf8.RuneCountInString(q.text[:o[1]]) < trail {
+			continue
+		}
+		for ; trail > 0 && o[1] > o[0]; trail-- {
+			_, n := utf8.DecodeLastRuneInString(q.text[:o[1]])
+			o[1] -= n
 		}
 	}
 	return q
 }
 
-// leading counts the white space at the front of a byte-level token, in bytes of the text it stands for.
-func leading(s string) int {
-	total := 0
-	for _, r := range s {
-		switch {
-		case r == 'Ġ':
-			total++
-		case unicode.IsSpace(r):
-			total += utf8.RuneLen(r)
-		default:
-			return total
-		}
-	}
-	return total
-}
-
-// trailing is leading for the back.
-func trailing(s string) int {
-	total := 0
-	for len(s) > 0 {
-		r, n := utf8.DecodeLastRuneInString(s)
-		switch {
-		case r == 'Ġ':
-			total++
-		case unicode.IsSpace(r):
-			total += n
-		default:
-			return total
-		}
-		s = s[:len(s)-n]
-	}
-	return total
-}
+// isBlank tells the white space of byte-level tokens.
+func isBlank(r rune) bool { return r == 'Ġ' || unicode.IsSpace(r) }

@@ -88,19 +88,6 @@ func (n fixedLength) cut(p piece, out []piece) []piece {
 	return out
 }
 
-func isPunctuation(r rune) bool {
-	if r < utf8.RuneSelf {
-		return r > ' ' && r < 0x7f && !unicode.IsLetter(r) && !unicode.IsDigit(r)
-	}
-	return unicode.IsPunct(r)
-}
-
-// isWord tells the runes of \w in Rust's regex: letters, marks, decimal digits, connectors and joiners.
-func isWord(r rune) bool {
-	return unicode.IsLetter(r) || unicode.In(r, unicode.M, unicode.Nd, unicode.Nl, unicode.Pc, unicode.Other_Alphabetic) ||
-		r == 0x200c || r == 0x200d
-}
-
 // wordRuns matches \w+|[^\w\s]+.
 type wordRuns struct{}
 

@@ -108,7 +108,7 @@ func readPre(n node, out []pretokenizer) ([]pretokenizer, error) {
 		if single {
 			b = isolated
 		}
-		p = splitter{class(unicode.IsNumber), b}
+		p = splitter{class(isNumeric), b}
 	case "Whitespace":
 		p = splitter{inverted{wordRuns{}}, removed}
 	case "WhitespaceSplit":

@@ -60,7 +60,8 @@ func (t *Tokenizer) encode(text string, addSpecial, full bool) Encoding {
 // sequence is an Encoding under way: with the tokens' texts, which offset trimming looks at.
 type sequence struct {
 	Encoding
-	texts []string // only in a full encoding
+	text  string   // what was encoded
+	texts []string // of the tokens; only in a full encoding
 }
 
 // sequence encodes text without a post-processor.
@@ -71,7 +72,7 @@ func (t *Tokenizer) sequence(text string, full bool) sequence {
 	s := t.pool.Get().(*scratch)
 	defer t.pool.Put(s)
 	t.pieces(text, full || t.needsAlign, s)
-	out := sequence{}
+	out := sequence{text: text}
 	if !full {
 		out.IDs = make([]int32, 0, len(text)/3+4)
 	}
