@@ -1,0 +1,148 @@
+package lock
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"lightbox/runtime/step"
+	"lightbox/runtime/store"
+	"lightbox/runtime/view"
+)
+
+func table() view.Table {
+	return view.Table{
+		Header: [][]view.Cell{{{Text: "System"}, {Text: "Prompt"}, {Text: "ROUGE", Span: 2}, {Text: "n"}}, {{}, {}, {Text: "1"}, {Text: "L"}, {}}},
+		Rows: []view.Row{
+			{Group: true, Cells: []view.Cell{{Text: "radsample", Span: 5}}},
+			{Cells: []view.Cell{{Text: "base"}, {Text: "plain"}, {Text: ".251"}, {Text: "0.2 [0.1, 0.3]"}, {Text: "96"}}},
+			{Cells: []view.Cell{{Text: "LoRA 16"}, {Text: ""}, {Text: "87.5%"}, {Text: "-"}, {Text: "96"}}},
+		},
+	}
+}
+
+func TestNumbers(t *testing.T) {
+	got := Numbers(view.List{view.Text{Markdown: "3"}, table()})
+	want := map[string]string{
+		"radsample / base / plain / ROUGE 1": ".251",
+		"radsample / base / plain / ROUGE L": "0.2 [0.1, 0.3]",
+		"radsample / base / plain / n":       "96",
+		"radsample / LoRA 16 / ROUGE 1":      "87.5%",
+		"radsample / LoRA 16 / n":            "96",
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v", got)
+	}
+	if Numbers(view.Text{Markdown: "1"}) != nil {
+		t.Error("a text has numbers")
+	}
+}
+
+func manifest(file string) *store.Manifest {
+	return &store.Manifest{Op: "train.LoRA", Version: "1", Key: step.Key{1}, Plan: step.Key{2}, Device: "cpu", ISA: "avx2", Lightbox: "v1",
+		Files: []store.File{{Name: "a", Size: 1, SHA256: file}}}
+}
+
+func TestWriteRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.lock.yaml")
+	f := New("x", 3, map[string]string{"dir": "/d"})
+	f.Entries["b"] = Step(manifest("11"), []store.Source{{Path: "/x", Size: 1, SHA256: "22"}})
+	f.Entries["Table"] = Entry{Numbers: Numbers(table())}
+	if err := f.Write(path); err != nil {
+		t.Fatal(err)
+	}
+	back, err := Read(path)
+	if err != nil || !reflect.DeepEqual(back, f) {
+		t.Errorf("read back %+v, %v", back, err)
+	}
+	raw, _ := os.ReadFile(path)
+	if s := string(raw); !strings.HasPrefix(s, "# Written by") || strings.Index(s, "Table:") > strings.Index(s, "  b:") || strings.Contains(s, "/x") {
+		t.Errorf("file:\n%s", s)
+	}
+	before, _ := os.Stat(path)
+	if err := f.Write(path); err != nil {
+		t.Fatal(err)
+	}
+	if after, _ := os.Stat(path); !os.SameFile(before, after) {
+		t.Error("an unchanged lock was written again")
+	}
+	if err := os.WriteFile(path, []byte("format: 1\nnonsense: 2\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Read(path); err == nil || !strings.Contains(err.Error(), "not a lock file") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestCompare(t *testing.T) {
+	seed1, seed2 := uint64(1), uint64(2)
+	base := Step(manifest("11"), []store.Source{{SHA256: "22"}})
+	base.Seed = &seed1
+	base.Numbers = map[string]string{"r / c": "0.50"}
+	for _, c := range []struct {
+		name   string
+		change func(f *File, e *Entry)
+		want   Verdict
+		why    string
+	}{
+		{"same", func(*File, *Entry) {}, Same, ""},
+		{"bits", func(_ *File, e *Entry) { e.Content = "ff" }, Differs, "both made on cpu avx2"},
+		{"other device", func(_ *File, e *Entry) { e.Content = "ff"; e.Device = "cuda sm_90" }, Close, "made on cuda sm_90"},
+		{"other device, numbers near", func(_ *File, e *Entry) {
+			e.Content, e.Device, e.Numbers = "ff", "cuda sm_90", map[string]string{"r / c": "0.503"}
+		}, Close, ""},
+		{"other device, numbers off", func(_ *File, e *Entry) {
+			e.Content, e.Device, e.Numbers = "ff", "cuda sm_90", map[string]string{"r / c": "0.55"}
+		}, Differs, "r / c: 0.50 in the lock, 0.55 now"},
+		{"same device, numbers off", func(_ *File, e *Entry) { e.Numbers = map[string]string{"r / c": "0.503"} }, Differs, "r / c"},
+		{"number gone", func(_ *File, e *Entry) { e.Numbers = nil }, Differs, "nothing now"},
+		{"version", func(_ *File, e *Entry) { e.Key, e.Version = "x", "2" }, Changed, "has version 1 in the lock, 2 now"},
+		{"file", func(_ *File, e *Entry) { e.Key, e.Sources = "x", "y" }, Changed, "the content of its files changed"},
+		{"parameter", func(_ *File, e *Entry) { e.Key, e.Plan = "x", "y" }, Changed, "its parameters or inputs changed"},
+		{"seed", func(f *File, e *Entry) { e.Key, e.Seed, f.Seed = "x", &seed2, 2 }, Changed, "seed 1 in the lock, 2 now"},
+		{"input's file", func(_ *File, e *Entry) { e.Key = "x" }, Changed, "behind its inputs"},
+	} {
+		lock, now := New("x", 1, nil), New("x", 1, nil)
+		lock.Entries["v"] = base
+		e := base
+		c.change(now, &e)
+		now.Entries["v"] = e
+		got := Compare(lock, now)
+		if len(got) != 1 || got[0].Verdict != c.want || !strings.Contains(strings.Join(got[0].Why, "; "), c.why) {
+			t.Errorf("%s: %+v", c.name, got)
+		}
+	}
+	lock, now := New("x", 1, nil), New("x", 1, nil)
+	lock.Entries["gone"], now.Entries["fresh"] = base, base
+	if got := Compare(lock, now); len(got) != 2 || got[0].OK() || got[1].OK() {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestAgree(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want bool
+	}{
+		{"0.500", "0.504", true}, {"0.500", "0.51", false}, {"0.61 [0.58, 0.64]", "0.63", true}, {"0.61 [0.58, 0.64]", "0.65", false},
+		{"61 ± 2", "62.9", true}, {"61 ± 2", "64", false}, {"x", "1", false}, {"87.5%", "87.6%", true},
+	} {
+		if got := agree(c.a, c.b); got != c.want {
+			t.Errorf("agree(%q, %q) = %v", c.a, c.b, got)
+		}
+	}
+}
+
+func TestMerge(t *testing.T) {
+	old, f := New("x", 1, nil), New("x", 1, nil)
+	for _, n := range []string{"kept", "list[1]", "gone", "fresh"} {
+		old.Entries[n] = Entry{Op: "old"}
+	}
+	f.Entries["fresh"] = Entry{Op: "new"}
+	f.Merge(old, func(v string) bool { return v != "gone" })
+	if len(f.Entries) != 3 || f.Entries["fresh"].Op != "new" || f.Entries["list[1]"].Op != "old" {
+		t.Errorf("got %+v", f.Entries)
+	}
+}
