@@ -62,9 +62,8 @@ type LoRA struct {
 // Forward maps x (..., in) to what is added to the layer's output (..., out).
 func (a *LoRA) Forward(x *tensor.Tensor) *tensor.Tensor {
 	if a.Dropout > 0 && a.Noise != nil {
-		// 2^40 draws per stream and pass, 2^14 streams per... pass: seed and offset
-		// are mixed separately by the generator, so passes go into the seed.
-		x = ops.Dropout(x, float32(a.Dropout), a.Noise.Seed^(a.Noise.Pass*0x9E3779B97F4A7C15), a.Stream<<40)
+		// The pass goes into the generator's key, the layer into its counter, 2^40 draws apart.
+		x = ops.Dropout(x, float32(a.Dropout), mix(a.Noise.Seed^mix(a.Noise.Pass)), a.Stream<<40)
 	}
 	h := ops.Linear(x, a.A.T(), nil) // (..., R)
 	return ops.Scale(ops.Linear(h, a.B.T(), nil), a.Scale)
@@ -80,8 +79,15 @@ func NewEmbedding(n, c int) *Embedding {
 	return &Embedding{Weight: NewParam(InitNormal, n, c)}
 }
 
-// Forward returns the rows of ids, (len(ids), C).
-func (e *Embedding) Forward(ids []int32) *tensor.Tensor { return ops.Embedding(e.Weight.T(), ids) }
+// Forward returns the rows of ids, (len(ids), C), on the tape if there is one:
+// here activations begin.
+func (e *Embedding) Forward(tape *tensor.Tape, ids []int32) *tensor.Tensor {
+	w := e.Weight.T()
+	if tape != nil {
+		w = tape.Track(w)
+	}
+	return ops.Embedding(w, ids)
+}
 
 // RMSNorm is x/rms(x)·w (Zhang and Sennrich, 2019).
 type RMSNorm struct {

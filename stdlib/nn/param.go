@@ -24,10 +24,13 @@ type Param struct {
 	Tensor *tensor.Tensor // nil until loaded
 	Init   Init           // how Randomize draws it
 	Std    float64        // standard deviation of InitNormal; 0: the caller's default
+	Wide   bool           // held in f32 whatever the file has: vectors, which cost nothing
 }
 
-// NewParam returns a parameter without a tensor.
-func NewParam(init Init, shape ...int) *Param { return &Param{Shape: shape, Init: init} }
+// NewParam returns a parameter without a tensor. Vectors are Wide.
+func NewParam(init Init, shape ...int) *Param {
+	return &Param{Shape: shape, Init: init, Wide: len(shape) == 1}
+}
 
 // Numel returns the number of elements the shape holds.
 func (p *Param) Numel() int64 {

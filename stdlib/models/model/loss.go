@@ -48,7 +48,8 @@ func Loss(m Model, b *Batch, weight float32) (*tensor.Tensor, []float32) {
 		return nil, nil
 	}
 	b.Tail = tail
-	h := m.Hidden(b)                                        // (sum Tail, C)
-	logits := m.Logits(ops.TakeRows(h, rows))               // (n, V)
-	return ops.SoftmaxCrossEntropy(logits, targets, weight) // scalar, n
+	h := m.Hidden(b)                                              // (sum Tail, C)
+	logits := m.Logits(ops.TakeRows(h, rows))                     // (n, V)
+	loss, nll := ops.SoftmaxCrossEntropy(logits, targets, weight) // scalar, (n)
+	return loss, ops.Floats(nll)
 }

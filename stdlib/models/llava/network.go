@@ -1,0 +1,142 @@
+package llava
+
+import (
+	"strings"
+
+	"lightbox/kernels/ops"
+	"lightbox/kernels/tensor"
+	"lightbox/stdlib/models/model"
+	"lightbox/stdlib/nn"
+	"lightbox/stdlib/nn/clip"
+	"lightbox/stdlib/nn/llama"
+)
+
+// network is the module tree of LlavaForConditionalGeneration, named as in
+// transformers 5. Letters: N rows of all sequences, C hidden, V vocabulary,
+// B images, P feature rows per image, E columns of a feature row.
+type network struct {
+	Model inner      `weight:"model"`
+	Head  *nn.Linear `weight:"lm_head"` // C -> V; shares the embedding's parameter when tied
+}
+
+type inner struct {
+	Vision    *clip.Model  `weight:"vision_tower"`
+	Projector *projector   `weight:"multi_modal_projector"`
+	Language  *llama.Model `weight:"language_model"`
+}
+
+// projector is a two-layer MLP from image features to token embeddings.
+type projector struct {
+	Linear1 *nn.Linear `weight:"linear_1"` // E -> C
+	Linear2 *nn.Linear `weight:"linear_2"` // C -> C
+	act     nn.Activation
+}
+
+func newNetwork(c *Config) *network {
+	act, err := nn.FindActivation("projector_hidden_act", c.ProjectorHiddenAct)
+	if err != nil {
+		panic(err)
+	}
+	n := &network{Model: inner{
+		Vision: clip.New(c.Vision),
+		Projector: &projector{
+			Linear1: nn.NewLinear(c.featureSize(), c.Text.HiddenSize, c.ProjectorBias),
+			Linear2: nn.NewLinear(c.Text.HiddenSize, c.Text.HiddenSize, c.ProjectorBias),
+			act:     act,
+		},
+		Language: llama.New(c.Text),
+	}}
+	if c.TieWordEmbeddings {
+		n.Head = &nn.Linear{Weight: n.Model.Language.Embed.Weight}
+	} else {
+		n.Head = nn.NewLinear(c.Text.HiddenSize, c.Text.VocabSize, false)
+	}
+	return n
+}
+
+// names translates the four spellings of LLaVA's tensors (hub; 4.52-4.57 in
+// memory; 5 in memory; a model built in 5 and saved) to the second tree, 5's.
+func names(c *Config) model.Names {
+	n := model.Names{
+		Canonical: canonicalName,
+		Buffer: func(s string) bool {
+			return strings.HasSuffix(s, ".position_ids") || strings.HasSuffix(s, ".rotary_emb.inv_freq")
+		},
+	}
+	if c.TieWordEmbeddings {
+		n.Tied = map[string]string{"lm_head.weight": "model.language_model.embed_tokens.weight"}
+	}
+	return n
+}
+
+func canonicalName(s string) string {
+	s = model.Replace(s,
+		"language_model.lm_head.", "lm_head.",
+		"model.language_model.lm_head.", "lm_head.",
+		"language_model.model.", "model.language_model.",
+		"language_model.", "model.language_model.",
+		"multi_modal_projector.", "model.multi_modal_projector.",
+		"vision_tower.", "model.vision_tower.")
+	return model.Replace(s,
+		"model.language_model.model.", "model.language_model.",
+		"model.vision_tower.vision_model.", "model.vision_tower.")
+}
+
+// hubName is the spelling of published checkpoints, which every version of
+// transformers reads.
+func hubName(canonical string) string {
+	return model.Replace(canonical,
+		"lm_head.", "language_model.lm_head.",
+		"model.language_model.", "language_model.model.",
+		"model.multi_modal_projector.", "multi_modal_projector.",
+		"model.vision_tower.", "vision_tower.vision_model.")
+}
+
+// tower tells the part of the model that a canonical name belongs to.
+func tower(canonical string) model.Tower {
+	switch {
+	case strings.HasPrefix(canonical, "model.vision_tower."):
+		return model.Vision
+	case strings.HasPrefix(canonical, "model.multi_modal_projector."):
+		return model.Connector
+	}
+	return model.Language
+}
+
+// features is what the vision tower hands to the projector: (B*P, E).
+func (n *network) features(c *Config, pixels *tensor.Tensor) *tensor.Tensor {
+	states := n.Model.Vision.HiddenStates(pixels, c.VisionFeatureLayers)
+	if c.VisionFeatureSelectStrategy == "default" {
+		var idx []int32
+		rows := c.Vision.Patches() + 1
+		for i := range int32(states[0].Dim(0)) {
+			if i%int32(rows) != 0 { // row 0 of each image is the class token
+				idx = append(idx, i)
+			}
+		}
+		for i := range states {
+			states[i] = ops.TakeRows(states[i], idx) // (B*P, vision C)
+		}
+	}
+	return concatColumns(states)
+}
+
+// concatColumns joins tensors of equal shape side by side: (N, C) x k -> (N, k*C).
+func concatColumns(xs []*tensor.Tensor) *tensor.Tensor {
+	if len(xs) == 1 {
+		return xs[0]
+	}
+	n, c := xs[0].Dim(0), xs[0].Dim(1)
+	idx := make([]int32, 0, n*len(xs))
+	for row := range n {
+		for k := range xs {
+			idx = append(idx, int32(k*n+row))
+		}
+	}
+	return ops.TakeRows(ops.ConcatRows(xs...), idx).Reshape(n, len(xs)*c) // (N, k*C)
+}
+
+// project maps features (B*P, E) to token embeddings (B*P, C).
+func (p *projector) forward(features *tensor.Tensor) *tensor.Tensor {
+	return p.Linear2.Forward(p.act(p.Linear1.Forward(features)))
+}

@@ -1,0 +1,149 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"lightbox/kernels/tensor"
+	"lightbox/stdlib/nn"
+	"lightbox/stdlib/safetensors"
+)
+
+// Names says how the tensors of a checkpoint are called in the module tree.
+type Names struct {
+	// Canonical turns any known spelling into the module tree's.
+	Canonical func(stored string) string
+	// Buffer reports canonical names of tensors that are no parameters and are
+	// passed over (position ids, rotary frequencies).
+	Buffer func(canonical string) bool
+	// Tied maps the canonical name of a parameter that may be absent, or present
+	// as a copy, to the one it shares its tensor with.
+	Tied map[string]string
+}
+
+// LoadWeights gives every parameter its tensor from the archive. F32 and BF16
+// stay as they are stored, in the mapped file where the device allows; F16 and
+// F64, and vectors of any type, become f32. Everything that does not fit is
+// reported at once: missing, unused and mis-shaped tensors, each with its name
+// in the file and, where one is likely meant, the near name.
+func LoadWeights(dev *tensor.Device, a *safetensors.Archive, params []nn.Named, names Names) error {
+	stored := map[string]string{} // canonical -> in the file
+	var unused []string
+	var errs []error
+	want := map[string]bool{}
+	for _, p := range params {
+		want[p.Name] = true
+	}
+	for _, s := range a.Names() {
+		c := names.Canonical(s)
+		_, tied := names.Tied[c]
+		switch {
+		case want[c]:
+			if other, twice := stored[c]; twice {
+				errs = append(errs, fmt.Errorf("tensors %q and %q both mean %s", other, s, c))
+			}
+			stored[c] = s
+		case names.Buffer != nil && names.Buffer(c), tied:
+		default:
+			unused = append(unused, s)
+		}
+	}
+	var missing []string
+	for _, p := range params {
+		s, ok := stored[p.Name]
+		if !ok {
+			missing = append(missing, p.Name)
+			continue
+		}
+		if err := loadParam(dev, a, s, p); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	errs = append(errs, nameErrors(missing, unused, names)...)
+	if len(errs) > 0 {
+		return fmt.Errorf("%s: the weights do not fit the configuration:\n%w", a.Path(), errors.Join(errs...))
+	}
+	return nil
+}
+
+func loadParam(dev *tensor.Device, a *safetensors.Archive, stored string, p nn.Named) error {
+	info, _ := a.Info(stored)
+	if !slices.Equal(info.Shape, p.Shape) {
+		return fmt.Errorf("tensor %q has shape %v; want %v", stored, info.Shape, p.Shape)
+	}
+	switch {
+	case info.DType == safetensors.F32:
+		p.Tensor = dev.FromBytes(a.Bytes(stored), tensor.F32, p.Shape...)
+	case info.DType == safetensors.BF16 && !p.Wide:
+		p.Tensor = dev.FromBytes(a.Bytes(stored), tensor.BF16, p.Shape...)
+	default:
+		f, err := a.Floats(stored)
+		if err != nil {
+			return err
+		}
+		p.Tensor = dev.FromFloats(f, p.Shape...)
+	}
+	p.Tensor.SetName(p.Name)
+	return nil
+}
+
+// nameErrors reports missing and unused tensors, at most 12 of each by name.
+func nameErrors(missing, unused []string, names Names) []error {
+	const most = 12
+	var errs []error
+	spelt := make([]string, len(unused))
+	for i, u := range unused {
+		spelt[i] = names.Canonical(u)
+	}
+	for i, m := range missing {
+		if i == most {
+			errs = append(errs, fmt.Errorf("… and %d more tensors are missing", len(missing)-most))
+			break
+		}
+		if near := Near(m, spelt, 1); len(near) > 0 {
+			errs = append(errs, fmt.Errorf("tensor %q is missing; the file has the unused %q", m, unused[slices.Index(spelt, near[0])]))
+		} else {
+			errs = append(errs, fmt.Errorf("tensor %q is missing", m))
+		}
+	}
+	for i, u := range unused {
+		if i == most {
+			errs = append(errs, fmt.Errorf("… and %d more tensors are unused", len(unused)-most))
+			break
+		}
+		errs = append(errs, fmt.Errorf("tensor %q is used by nothing", u))
+	}
+	return errs
+}
+
+// CopyWeights gives every parameter of to the tensor of the parameter of the
+// same name in from: shared as it is, or what convert makes of it.
+func CopyWeights(to, from []nn.Named, convert func(*tensor.Tensor) *tensor.Tensor) {
+	have := map[string]*tensor.Tensor{}
+	for _, p := range from {
+		have[p.Name] = p.Tensor
+	}
+	for _, p := range to {
+		t, ok := have[p.Name]
+		if !ok {
+			panic(fmt.Sprintf("model: no parameter %s to copy", p.Name))
+		}
+		if convert != nil && t != nil {
+			t = convert(t)
+			t.SetName(p.Name)
+		}
+		p.Tensor = t
+	}
+}
+
+// Replace rewrites the first prefix of name that is listed, pairs of (from, to).
+func Replace(name string, pairs ...string) string {
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if rest, ok := strings.CutPrefix(name, pairs[i]); ok {
+			return pairs[i+1] + rest
+		}
+	}
+	return name
+}
