@@ -27,6 +27,22 @@ func tilesOf(p Path) *tiles {
 	return nil
 }
 
+// packSteps writes dst[k·m + r] = from[k·ld + r] for kc steps k and m ≤ 16 rows r, and may write 16 elements beyond.
+//
+// The kernel copies 16 elements per step; what is too much the next step, or the next strip, overwrites.
+func packSteps(dst, from []float32, ld, m, kc int) {
+	safe := 0
+	if len(from) >= 16 {
+		safe = min(kc, (len(from)-16)/ld+1)
+	}
+	if safe > 0 {
+		packCopy16AVX2(safe, &from[0], 4*ld, &dst[0], 4*m)
+	}
+	if safe < kc {
+		packStepsGo(dst[safe*m:], from[safe*ld:], ld, m, kc-safe)
+	}
+}
+
 // packPanel packs rows [k0, k0+kc) of columns [j0, j0+cols) of op(B), n floats per k.
 func packPanel(dst []float32, g GemmArgs, k0, kc, j0, cols, n int) {
 	if !g.TransB {

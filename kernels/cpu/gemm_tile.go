@@ -22,12 +22,13 @@ const (
 
 // packSpace is the space for packing of one goroutine.
 type packSpace struct {
+	a    []float32 // blockM × blockK, and what the copying of a strip's last step writes too much
 	b    []float32 // blockK × blockN
 	tile []float32 // one tile of C at an edge
 }
 
 var packSpaces = sync.Pool{New: func() any {
-	return &packSpace{make([]float32, blockK*blockN), make([]float32, 16*64)}
+	return &packSpace{make([]float32, blockM*blockK+16), make([]float32, blockK*blockN), make([]float32, 16*64)}
 }}
 
 // gemmTiled computes rows [i0, i1) and columns [j0, j1) of C.
@@ -35,7 +36,7 @@ func gemmTiled(g GemmArgs, t *tiles, i0, i1, j0, j1 int) {
 	s := packSpaces.Get().(*packSpace)
 	defer packSpaces.Put(s)
 	columns := blockN
-	if i1-i0 <= blockM {
+	if i1-i0 <= blockM && !g.TransA {
 		columns = 2 * t.lanes // B is used once: a single panel stays in the first-level cache
 	}
 	for jc := j0; jc < j1; jc += columns {
@@ -52,9 +53,8 @@ func gemmTiled(g GemmArgs, t *tiles, i0, i1, j0, j1 int) {
 
 // gemmBlock sweeps mc rows of A over the packed block of B.
 func gemmBlock(g GemmArgs, t *tiles, s *packSpace, ic, mc, jc, nc, pc, kc int) {
-	ars, aks := 4*g.LDA, 4
 	if g.TransA {
-		ars, aks = 4, 4*g.LDA
+		packA(s.a, g, ic, mc, pc, kc, t.rows())
 	}
 	load := 0
 	if pc > 0 || g.Accumulate {
@@ -68,12 +68,15 @@ func gemmBlock(g GemmArgs, t *tiles, s *packSpace, ic, mc, jc, nc, pc, kc int) {
 		}
 		b := &s.b[jr*kc]
 		cols := min(n, nc-jr)
-		top := len(kernels) - 1
-		strips := (mc + top - 1) / top
-		for q := range strips { // strips of nearly equal height: a short last one would leave the units idle
-			ir, end := mc*q/strips, mc*(q+1)/strips
-			m := end - ir
-			a := &g.A[(ic+ir)*ars/4+pc*aks/4]
+		strips := stripsOf(mc, t.rows())
+		for q := range strips {
+			ir, m := strip(mc, strips, q)
+			a, ars, aks := (*float32)(nil), 4, 4*m
+			if g.TransA {
+				a = &s.a[ir*kc]
+			} else {
+				a, ars, aks = &g.A[(ic+ir)*g.LDA+pc], 4*g.LDA, 4
+			}
 			c := g.C[(ic+ir)*g.LDC+jc+jr:]
 			if cols == n {
 				kernels[m](kc, a, ars, aks, b, 4*n, &c[0], 4*g.LDC, load)
@@ -89,6 +92,33 @@ func gemmBlock(g GemmArgs, t *tiles, s *packSpace, ic, mc, jc, nc, pc, kc int) {
 				copy(c[r*g.LDC:r*g.LDC+cols], s.tile[r*n:])
 			}
 		}
+	}
+}
+
+// stripsOf is the number of strips of at most top rows that mc rows make.
+func stripsOf(mc, top int) int { return (mc + top - 1) / top }
+
+// strip gives the first row and the height of strip q. All are nearly equal: a short last one would leave the units idle.
+func strip(mc, strips, q int) (ir, m int) {
+	ir = mc * q / strips
+	return ir, mc*(q+1)/strips - ir
+}
+
+// packA copies rows [ic, ic+mc) and steps [pc, pc+kc) of a transposed A (K, M) by strips, in which the elements of one step
+// lie side by side: where they lie apart by LDA, each step would take a cache line of its own.
+func packA(dst []float32, g GemmArgs, ic, mc, pc, kc, top int) {
+	strips := stripsOf(mc, top)
+	for q := range strips {
+		ir, m := strip(mc, strips, q)
+		from := g.A[pc*g.LDA+ic+ir:]
+		packSteps(dst[ir*kc:], from, g.LDA, m, kc)
+	}
+}
+
+// packStepsGo writes dst[k·m + r] = from[k·ld + r] for kc steps k and m rows r.
+func packStepsGo(dst, from []float32, ld, m, kc int) {
+	for k := range kc {
+		copy(dst[k*m:k*m+m], from[k*ld:k*ld+m])
 	}
 }
 
