@@ -10,6 +10,7 @@ package llava
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -61,6 +62,20 @@ func Open(ctx context.Context, dir string) (model.Model, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// Check holds the weights in dir against its configuration and the tokenizer
+// and processor files against each other, reading headers only.
+func Check(dir string) error {
+	m, err := open(context.Background(), dir)
+	if err != nil {
+		return err
+	}
+	a, err := safetensors.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(model.CheckWeights(a, nn.Params(m.net), names(m.cfg)), a.Close())
 }
 
 // Init makes the model that the configuration and tokenizer files in dir

@@ -29,6 +29,16 @@ type Names struct {
 // reported at once: missing, unused and mis-shaped tensors, each with its name
 // in the file and, where one is likely meant, the near name.
 func LoadWeights(dev *tensor.Device, a *safetensors.Archive, params []nn.Named, names Names) error {
+	return matchWeights(a, params, names, func(stored string, p nn.Named) error { return loadParam(dev, a, stored, p) })
+}
+
+// CheckWeights reports what LoadWeights would, without loading.
+func CheckWeights(a *safetensors.Archive, params []nn.Named, names Names) error {
+	return matchWeights(a, params, names, func(stored string, p nn.Named) error { return checkParam(a, stored, p) })
+}
+
+// matchWeights calls each with every parameter and its name in the archive.
+func matchWeights(a *safetensors.Archive, params []nn.Named, names Names, each func(string, nn.Named) error) error {
 	stored := map[string]string{} // canonical -> in the file
 	var unused []string
 	var errs []error
@@ -57,7 +67,7 @@ func LoadWeights(dev *tensor.Device, a *safetensors.Archive, params []nn.Named, 
 			missing = append(missing, p.Name)
 			continue
 		}
-		if err := loadParam(dev, a, s, p); err != nil {
+		if err := each(s, p); err != nil {
 			errs = append(errs, err)
 		}
 	}
@@ -68,11 +78,23 @@ func LoadWeights(dev *tensor.Device, a *safetensors.Archive, params []nn.Named, 
 	return nil
 }
 
-func loadParam(dev *tensor.Device, a *safetensors.Archive, stored string, p nn.Named) error {
+func checkParam(a *safetensors.Archive, stored string, p nn.Named) error {
 	info, _ := a.Info(stored)
 	if !slices.Equal(info.Shape, p.Shape) {
 		return fmt.Errorf("tensor %q has shape %v; want %v", stored, info.Shape, p.Shape)
 	}
+	switch info.DType {
+	case safetensors.F32, safetensors.BF16, safetensors.F16, safetensors.F64:
+		return nil
+	}
+	return fmt.Errorf("tensor %q holds %s; want F32, BF16, F16 or F64", stored, info.DType)
+}
+
+func loadParam(dev *tensor.Device, a *safetensors.Archive, stored string, p nn.Named) error {
+	if err := checkParam(a, stored, p); err != nil {
+		return err
+	}
+	info, _ := a.Info(stored)
 	switch {
 	case info.DType == safetensors.F32:
 		p.Tensor = dev.FromBytes(a.Bytes(stored), tensor.F32, p.Shape...)

@@ -1,0 +1,224 @@
+package models
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"lightbox/runtime/step"
+	"lightbox/stdlib/frame"
+	"lightbox/stdlib/models/model"
+)
+
+// Tiny is the checkpoint embedded in the binary: a LLaVA of about three million
+// parameters that this repository pretrained on drawn pictures. It is no
+// medical model.
+const Tiny = "tiny-llava"
+
+//go:embed tiny
+var tinyFiles embed.FS
+
+// loadParams say where a checkpoint is. Where it lies is in no key: its files'
+// content is.
+type loadParams struct {
+	Ref    string `key:"local"` // as the recipe names it
+	Path   string `key:"local"` // directory; "" for an embedded one
+	Digest string // of an embedded checkpoint
+}
+
+var loadOp = &step.Op{Name: "models.Load", Version: "1",
+	Check: func(s step.Step) []error {
+		p := s.Params.(loadParams)
+		if p.Path == "" {
+			return nil
+		}
+		_, err := checkpointFiles(p.Path)
+		if err != nil {
+			return []error{err}
+		}
+		return nil
+	},
+	Files: func(s step.Step) ([]string, error) {
+		p := s.Params.(loadParams)
+		if p.Path == "" {
+			return nil, nil
+		}
+		return checkpointFiles(p.Path)
+	},
+	Cost: func(s step.Step) step.Cost {
+		p := s.Params.(loadParams)
+		var c step.Cost
+		files, _ := checkpointFiles(p.Path)
+		for _, f := range files {
+			if info, err := os.Stat(f); err == nil {
+				c.ReadBytes += float64(info.Size())
+			}
+		}
+		return c
+	},
+	Run: runLoad,
+}
+
+// Load is the checkpoint that ref names: Tiny, a directory in Hugging Face's
+// layout (config.json, model.safetensors or shards, tokenizer.json), or
+// "org/name" of a repository in the Hugging Face cache (HF_HOME), optionally
+// with "@revision". The result is a list of one, labelled system=ref's last part.
+func Load(ref string) model.Systems {
+	label := frame.Labels{}.Set("system", filepath.Base(ref))
+	bad := func(err error) model.Systems {
+		return model.NewSystems(model.System{Labels: label, Base: step.Bad(loadOp, err)})
+	}
+	p := loadParams{Ref: ref}
+	var config []byte
+	var err error
+	if ref == Tiny {
+		p.Digest, config, err = embedded()
+	} else if p.Path, err = find(ref); err == nil {
+		config, err = os.ReadFile(filepath.Join(p.Path, "config.json"))
+	}
+	if err != nil {
+		return bad(err)
+	}
+	f, err := familyOf(config)
+	if err != nil {
+		return bad(fmt.Errorf("checkpoint %s: config.json: %w", ref, err))
+	}
+	if _, err := f.skeleton(config); err != nil {
+		return bad(fmt.Errorf("checkpoint %s: %w", ref, err))
+	}
+	return model.NewSystems(model.System{
+		Labels: label, Base: step.New(loadOp, p),
+		Skeleton: func() (model.Model, error) { return f.skeleton(config) },
+	})
+}
+
+// embedded is the digest and the config.json of the embedded checkpoint.
+func embedded() (digest string, config []byte, err error) {
+	config, err = tinyFiles.ReadFile("tiny/config.json")
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil, fmt.Errorf("checkpoint %q is not embedded in this build; make it with recipes/pretrain_tiny, export it to stdlib/models/tiny and build again", Tiny)
+	}
+	h := sha256.New()
+	err = eachTiny(func(name string, raw []byte) error {
+		fmt.Fprintf(h, "%s %d\n", name, len(raw))
+		h.Write(raw)
+		return nil
+	})
+	return hex.EncodeToString(h.Sum(nil)), config, err
+}
+
+// eachTiny visits the files of the embedded checkpoint, in order of name.
+func eachTiny(f func(name string, raw []byte) error) error {
+	list, err := tinyFiles.ReadDir("tiny")
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		if e.Name() == "README.md" {
+			continue
+		}
+		raw, err := tinyFiles.ReadFile("tiny/" + e.Name())
+		if err != nil {
+			return err
+		}
+		if err := f(e.Name(), raw); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// runLoad checks the checkpoint and records what it is. An embedded one is
+// written out; one on disk stays where it is, and model.json holds its digests.
+func runLoad(ctx *step.Context, dir string) error {
+	p := ctx.Step().Params.(loadParams)
+	record := struct {
+		Checkpoint string            `json:"checkpoint"`
+		Family     string            `json:"family"`
+		Parameters int64             `json:"parameters"`
+		Files      map[string]string `json:"sha256"`
+	}{Checkpoint: p.Ref, Files: map[string]string{}}
+	from := p.Path
+	if from == "" {
+		from = dir
+		if err := eachTiny(func(name string, raw []byte) error {
+			return os.WriteFile(filepath.Join(dir, name), raw, 0o644)
+		}); err != nil {
+			return err
+		}
+	}
+	f, config, err := familyIn(from)
+	if err != nil {
+		return err
+	}
+	if err := f.check(from); err != nil {
+		return err
+	}
+	m, err := f.skeleton(config)
+	if err != nil {
+		return err
+	}
+	record.Family = m.Info().Family
+	for _, q := range m.Params() {
+		record.Parameters += q.Numel()
+	}
+	files, err := checkpointFiles(from)
+	if err != nil {
+		return err
+	}
+	for _, path := range files {
+		if record.Files[filepath.Base(path)], err = ctx.Digest(path); err != nil {
+			return err
+		}
+	}
+	raw, err := json.MarshalIndent(record, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "model.json"), append(raw, '\n'), 0o644)
+}
+
+// Dir is the directory of the checkpoint that a base step stands for, while a
+// step that has it among its inputs runs.
+func Dir(ctx *step.Context, base step.Ref) string {
+	if p, ok := base.Step().Params.(loadParams); ok && p.Path != "" {
+		return p.Path
+	}
+	return ctx.Dir(base)
+}
+
+// Open loads the base checkpoint of a system. Steps of one run share the
+// weights; the returned model's adapter slots are the caller's own.
+func Open(ctx *step.Context, base step.Ref) (model.Model, error) {
+	dir := Dir(ctx, base)
+	m, err := ctx.Once("models.Open:"+dir, func() (any, error) {
+		f, _, err := familyIn(dir)
+		if err != nil {
+			return nil, err
+		}
+		return f.open(ctx, dir)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return m.(model.Model).Share(), nil
+}
+
+// Join puts lists one after another.
+func Join(lists ...model.Systems) model.Systems { return model.Join(lists...) }
+
+// Cross makes every combination of a system with a value of the label key:
+// Cross(systems, "prompt", "plain", "modality").
+func Cross(systems model.Systems, key string, values ...string) model.Systems {
+	var out []model.Systems
+	for _, v := range values {
+		out = append(out, systems.As(key, v))
+	}
+	return model.Join(out...)
+}
