@@ -29,6 +29,14 @@ const (
 
 var kinds = []Kind{ModalityNamed, Finding, Anatomy, Side, Plane, Marker, Size}
 
+func kindNames() []string {
+	all := make([]string, len(kinds))
+	for i, k := range kinds {
+		all[i] = string(k)
+	}
+	return all
+}
+
 // Terms returns what a text says of a component: the lexicon's canonical terms
 // in it, sorted, or for Size the lengths in millimetres.
 func Terms(kind Kind, text string) []string {
@@ -73,7 +81,7 @@ func Component(ks ...Kind) Metric {
 func (c component) column() frame.Column {
 	title := strings.ToUpper(string(c.Kind[:min(1, len(c.Kind))])) + strings.ReplaceAll(string(c.Kind[min(1, len(c.Kind)):]), "_", " ")
 	return frame.Column{Name: string(c.Kind), Kind: frame.Number, Title: title,
-		Note: title + ": share of captions that say exactly what the reference says of it, where it says something"}
+		Note: "Components (" + strings.Join(kindNames(), ", ") + "): share of captions that say exactly what the reference says of it, where it says something"}
 }
 
 func (component) needs() []string { return nil }
@@ -82,10 +90,7 @@ func (c component) check() error {
 	if slices.Contains(kinds, c.Kind) {
 		return nil
 	}
-	all := make([]string, len(kinds))
-	for i, k := range kinds {
-		all[i] = string(k)
-	}
+	all := kindNames()
 	if n := frame.Near(string(c.Kind), all); n != "" {
 		return fmt.Errorf("no component %q; did you mean %q?", c.Kind, n)
 	}

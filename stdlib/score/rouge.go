@@ -77,7 +77,7 @@ func (r rouge) column() frame.Column {
 		how = append(how, "captions prepared as ImageCLEFmedical does")
 	}
 	return frame.Column{Name: name, Kind: frame.Number, Title: title,
-		Note: title + ": as rouge_score 0.1.2 (" + strings.Join(how, ", ") + ")"}
+		Note: "ROUGE as rouge_score 0.1.2 (" + strings.Join(how, ", ") + ")"}
 }
 
 func (rouge) needs() []string { return nil }

@@ -1,0 +1,195 @@
+package table
+
+import (
+	"fmt"
+	"math"
+	"sort"
+	"strconv"
+
+	"lightbox/runtime/view"
+)
+
+// View lays the table out: labels, then columns; best and second marked; groups
+// as headings; changes below their lines.
+func (t Table) View(dirs []string) (view.View, error) {
+	if len(dirs) != 1 {
+		return nil, fmt.Errorf("table: view of %d artifacts, want 1", len(dirs))
+	}
+	r, err := readResult(dirs[0])
+	if err != nil {
+		return nil, err
+	}
+	return r.view(), nil
+}
+
+func (r *result) view() view.Table {
+	t := view.Table{Title: r.Title, Caption: r.Caption, Footer: r.Notes}
+	if r.Rehearsal {
+		t.Title = "REHEARSAL " + t.Title
+	}
+	var head []view.Cell
+	for _, l := range r.LabelTitles {
+		head = append(head, view.Cell{Text: l})
+		t.Align = append(t.Align, view.Left)
+	}
+	for _, c := range r.Columns {
+		head = append(head, view.Cell{Text: c.Title})
+		t.Align = append(t.Align, view.Right)
+	}
+	t.Header = [][]view.Cell{head}
+	marks := r.marks()
+	for i, l := range r.Lines {
+		changed := i > 0 && l.Block != r.Lines[i-1].Block
+		if l.Group != "" && (i == 0 || l.Group != r.Lines[i-1].Group) {
+			t.Rows = append(t.Rows, view.Row{Group: true, Rule: i > 0, Cells: []view.Cell{{Text: l.Group, Span: len(head)}}})
+			changed = false
+		}
+		t.Rows = append(t.Rows, r.lineRow(l, marks[i], changed))
+		if r.hasIntervals(l) {
+			t.Rows = append(t.Rows, r.intervalRow(l.Cells))
+		}
+		for _, d := range l.Deltas {
+			t.Rows = append(t.Rows, r.deltaRows(d)...)
+		}
+	}
+	return t
+}
+
+func (r *result) lineRow(l line, marks []view.Mark, rule bool) view.Row {
+	row := view.Row{Rule: rule}
+	for _, v := range l.Labels {
+		row.Cells = append(row.Cells, view.Cell{Text: v})
+	}
+	for c, x := range l.Cells {
+		text := r.format(x.Value)
+		if x.SD != nil && !math.IsNaN(float64(*x.SD)) {
+			text += " ± " + r.format(*x.SD)
+		}
+		row.Cells = append(row.Cells, view.Cell{Text: text, Mark: marks[c]})
+	}
+	return row
+}
+
+func (r *result) hasIntervals(l line) bool {
+	for _, c := range l.Cells {
+		if c.Interval != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// blank starts a row below a line: empty labels, text in the column of label.
+func (r *result) blank(label, text string) view.Row {
+	row := view.Row{Change: true, Cells: make([]view.Cell, len(r.Labels), len(r.Labels)+len(r.Columns))}
+	at := len(r.Labels) - 1
+	for k, l := range r.Labels {
+		if l == label {
+			at = k
+		}
+	}
+	for k := range row.Cells {
+		row.Cells[k].Dim = true
+	}
+	if at >= 0 {
+		row.Cells[at].Text = text
+	}
+	return row
+}
+
+func (r *result) intervalRow(cells []cell) view.Row {
+	row := r.blank("", "")
+	for _, c := range cells {
+		text := ""
+		if c.Interval != nil && !math.IsNaN(float64(c.Interval.Low)) {
+			text = "[" + r.format(c.Interval.Low) + ", " + r.format(c.Interval.High) + "]"
+		}
+		row.Cells = append(row.Cells, view.Cell{Text: text, Dim: true})
+	}
+	return row
+}
+
+func (r *result) deltaRows(d delta) []view.Row {
+	name := map[changeKind]string{percent: "Change", absolute: "Difference", paired: "vs. " + d.Base}[d.Kind]
+	if d.Base == "" && d.Kind == paired {
+		name = "Difference"
+	}
+	row := r.blank(d.Label, name)
+	for _, c := range d.Cells {
+		row.Cells = append(row.Cells, view.Cell{Text: r.formatDelta(d.Kind, c.Value), Dim: true})
+	}
+	if d.Kind != paired {
+		return []view.Row{row}
+	}
+	return []view.Row{row, r.intervalRow(d.Cells)}
+}
+
+func (r *result) format(n number) string {
+	if math.IsNaN(float64(n)) {
+		return "–"
+	}
+	return strconv.FormatFloat(float64(n), 'f', r.Digits, 64)
+}
+
+// formatDelta writes a change with its sign; one that rounds to nothing has none.
+func (r *result) formatDelta(kind changeKind, n number) string {
+	v := float64(n)
+	if math.IsNaN(v) {
+		return "–"
+	}
+	digits, unit := r.Digits, ""
+	if kind == percent {
+		digits, unit = 1, "%"
+	}
+	s := strconv.FormatFloat(math.Abs(v), 'f', digits, 64)
+	if zero, _ := strconv.ParseFloat(s, 64); zero == 0 {
+		return s + unit
+	}
+	if v < 0 {
+		return "-" + s + unit
+	}
+	return "+" + s + unit
+}
+
+// marks finds the best and second values of each column as they are printed:
+// equal ones share a mark. Two lines have no second, one line has no best.
+func (r *result) marks() [][]view.Mark {
+	out := make([][]view.Mark, len(r.Lines))
+	for i := range out {
+		out[i] = make([]view.Mark, len(r.Columns))
+	}
+	if r.NoMarks {
+		return out
+	}
+	for c, col := range r.Columns {
+		printed := func(i int) (float64, bool) {
+			v, err := strconv.ParseFloat(r.format(r.Lines[i].Cells[c].Value), 64)
+			return v, err == nil
+		}
+		var values []float64
+		seen := map[float64]bool{}
+		lines := 0
+		for i := range r.Lines {
+			if v, ok := printed(i); ok {
+				lines++
+				if !seen[v] {
+					seen[v] = true
+					values = append(values, v)
+				}
+			}
+		}
+		if len(values) < 2 {
+			continue
+		}
+		sort.Slice(values, func(i, j int) bool { return (values[i] > values[j]) != col.Lower })
+		for i := range r.Lines {
+			switch v, ok := printed(i); {
+			case ok && v == values[0]:
+				out[i][c] = view.Best
+			case ok && v == values[1] && lines > 2:
+				out[i][c] = view.Second
+			}
+		}
+	}
+	return out
+}
