@@ -178,8 +178,9 @@ func (im *Image) ToFloat(t *Levels) Pixels {
 }
 
 // ParseCLIPProcessor reads a preprocessor_config.json (published checkpoints) or a processor_config.json with the
-// settings nested under "image_processor" (transformers 5). Sizes may be numbers, pairs or objects; absent and null
-// keys take transformers' defaults. name goes into errors.
+// settings nested under "image_processor" (transformers 5). Sizes may be numbers, pairs or objects. Absent keys take
+// transformers' defaults; null is false for a do_… key, and an error for a value that a do_… key needs. name goes
+// into errors.
 func ParseCLIPProcessor(config []byte, name string) (CLIPProcessor, error) {
 	p, err := parseCLIPProcessor(config)
 	if err != nil {
@@ -209,18 +210,21 @@ func parseCLIPProcessor(config []byte) (CLIPProcessor, error) {
 	p := DefaultCLIPProcessor()
 	var doPad bool
 	err = firstError(
-		f.get("do_resize", &p.DoResize),
+		f.flag("do_resize", &p.DoResize),
 		f.size("size", &p.Size, false),
 		f.get("resample", &p.Resample),
-		f.get("do_center_crop", &p.DoCenterCrop),
+		f.flag("do_center_crop", &p.DoCenterCrop),
 		f.size("crop_size", &p.CropSize, true),
-		f.get("do_rescale", &p.DoRescale),
+		f.flag("do_rescale", &p.DoRescale),
 		f.get("rescale_factor", &p.RescaleFactor),
-		f.get("do_normalize", &p.DoNormalize),
+		f.flag("do_normalize", &p.DoNormalize),
 		f.channels("image_mean", &p.Mean),
 		f.channels("image_std", &p.Std),
-		f.get("do_pad", &doPad),
+		f.flag("do_pad", &doPad),
 	)
+	if err == nil {
+		err = f.checkNulls(p)
+	}
 	if err != nil {
 		return CLIPProcessor{}, err
 	}
@@ -275,6 +279,36 @@ func (f fields) family() (llava bool, err error) {
 	return false, fmt.Errorf("image_processor_type: %q is not supported, want CLIPImageProcessor or LlavaImageProcessor", kind)
 }
 
+// flag decodes a boolean; null is false.
+func (f fields) flag(key string, into *bool) error {
+	if _, ok := f[key]; ok && f.absent(key) {
+		*into = false
+	}
+	return f.get(key, into)
+}
+
+// checkNulls refuses a null where a step needs the value, as transformers does.
+func (f fields) checkNulls(p CLIPProcessor) error {
+	for _, need := range []struct {
+		key string
+		by  string
+		on  bool
+	}{
+		{"size", "do_resize", p.DoResize},
+		{"resample", "do_resize", p.DoResize},
+		{"crop_size", "do_center_crop", p.DoCenterCrop},
+		{"rescale_factor", "do_rescale", p.DoRescale},
+		{"image_mean", "do_normalize", p.DoNormalize},
+		{"image_std", "do_normalize", p.DoNormalize},
+	} {
+		if _, ok := f[need.key]; ok && need.on && f.absent(need.key) {
+			return fmt.Errorf("%s: got null, but %s needs it", need.key, need.by)
+		}
+	}
+	return nil
+}
+
+// absent is true of missing and null keys.
 func (f fields) absent(key string) bool {
 	raw, ok := f[key]
 	return !ok || bytes.Equal(bytes.TrimSpace(raw), []byte("null"))

@@ -32,6 +32,11 @@ func (d *jpegDecoder) readScan() error {
 	if !d.multiScan && d.comps[0].plane == nil {
 		d.multiScan = d.progressive || len(s.comps) < len(d.comps)
 		d.allocate()
+		if !d.progressive {
+			if err := d.addStandardTables(); err != nil {
+				return err
+			}
+		}
 	}
 	if err := d.prepare(s); err != nil {
 		return err
