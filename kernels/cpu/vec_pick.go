@@ -1,4 +1,4 @@
 package cpu
 
 // vec is the table of loops for the path in use.
-func vec() *vecTable { return &vecGo }
+func vec() *vecTable { return vecOf(Current()) }

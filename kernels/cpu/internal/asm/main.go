@@ -32,6 +32,7 @@ var files = []struct {
 	{"asm_gemv_avx2", gemvAVX2},
 	{"asm_pack_avx2", packAVX2},
 	{"asm_peak", peak},
+	{"asm_vec_avx2", vecAVX2},
 }
 
 func main() {

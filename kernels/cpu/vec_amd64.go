@@ -1,0 +1,59 @@
+package cpu
+
+// vecAVX2 are the loops on 256-bit vectors, for AVX-512 machines too: their loops wait for memory or for divisions, which
+// wider vectors do not make faster.
+//
+// The assembly trusts the lengths, so each entry first cuts its inputs to them, which panics where one is too short.
+var vecAVX2 = vecTable{
+	sumLanes: vecSumAVX2,
+	dot:      func(a, b []float32) float32 { return vecDotAVX2(a, b[:len(a)]) },
+	maxRow: func(x []float32) float32 {
+		m, nan := vecMaxAVX2(x)
+		if nan || m == 0 {
+			return maxRowGo(x) // the first NaN, or the first of zeros of both signs
+		}
+		return m
+	},
+	sumSquaresAbout: vecSumSquaresAboutAVX2,
+	axpy:            func(dst []float32, a float32, x []float32) { vecAxpyAVX2(dst[:len(x)], x, a) },
+	add:             func(dst, a, b []float32) { vecAddAVX2(dst, a[:len(dst)], b[:len(dst)]) },
+	mul:             func(dst, a, b []float32) { vecMulAVX2(dst, a[:len(dst)], b[:len(dst)]) },
+	mulAdd:          func(dst, a, b []float32) { vecMulAddAVX2(dst, a[:len(dst)], b[:len(dst)]) },
+	scale:           func(dst, x []float32, s float32) { vecScaleAVX2(dst, x[:len(dst)], s) },
+	expRow:          func(dst, x []float32, shift float32) { vecExpAVX2(dst, x[:len(dst)], shift) },
+	act: [numActivations]func(dst, x []float32){
+		SiLU:       func(dst, x []float32) { vecSiLUAVX2(dst, x[:len(dst)]) },
+		GELU:       func(dst, x []float32) { vecGELUAVX2(dst, x[:len(dst)]) },
+		GELUTanh:   func(dst, x []float32) { vecGELUTanhAVX2(dst, x[:len(dst)]) },
+		QuickGELU:  func(dst, x []float32) { vecQuickGELUAVX2(dst, x[:len(dst)]) },
+		ReLU:       func(dst, x []float32) { vecReLUAVX2(dst, x[:len(dst)]) },
+		TanhAct:    func(dst, x []float32) { vecTanhAVX2(dst, x[:len(dst)]) },
+		SigmoidAct: func(dst, x []float32) { vecSigmoidAVX2(dst, x[:len(dst)]) },
+	},
+	actBack: [numActivations]func(dx, x, dout []float32){
+		SiLU:       func(dx, x, dout []float32) { vecSiLUBackAVX2(dx, x[:len(dx)], dout[:len(dx)]) },
+		GELU:       func(dx, x, dout []float32) { vecGELUBackAVX2(dx, x[:len(dx)], dout[:len(dx)]) },
+		GELUTanh:   func(dx, x, dout []float32) { vecGELUTanhBackAVX2(dx, x[:len(dx)], dout[:len(dx)]) },
+		QuickGELU:  func(dx, x, dout []float32) { vecQuickGELUBackAVX2(dx, x[:len(dx)], dout[:len(dx)]) },
+		ReLU:       func(dx, x, dout []float32) { vecReLUBackAVX2(dx, x[:len(dx)], dout[:len(dx)]) },
+		TanhAct:    func(dx, x, dout []float32) { vecTanhBackAVX2(dx, x[:len(dx)], dout[:len(dx)]) },
+		SigmoidAct: func(dx, x, dout []float32) { vecSigmoidBackAVX2(dx, x[:len(dx)], dout[:len(dx)]) },
+	},
+	swiglu: func(dst, gate, up []float32) { vecSwiGLUAVX2(dst, gate[:len(dst)], up[:len(dst)]) },
+	swigluBack: func(dgate, dup, gate, up, dout []float32) {
+		if dgate != nil {
+			vecSwiGLUGateBackAVX2(dgate[:len(gate)], gate, up[:len(gate)], dout[:len(gate)])
+		}
+		if dup != nil {
+			vecSwiGLUUpBackAVX2(dup[:len(gate)], gate, dout[:len(gate)])
+		}
+	},
+}
+
+// vecOf gives the loops of a path.
+func vecOf(p Path) *vecTable {
+	if p == Go {
+		return &vecGo
+	}
+	return &vecAVX2
+}
