@@ -104,6 +104,17 @@ func TestPhilox(t *testing.T) {
 	}
 }
 
+// TestPhiloxPair: two at once are two, across a carry too.
+func TestPhiloxPair(t *testing.T) {
+	for _, lo := range []uint64{0, 5, 1<<32 - 1, 1<<40 - 1} {
+		var w [8]uint32
+		philoxPair(&w, 77, lo, 3)
+		if a, b := philox(77, lo, 3), philox(77, lo+1, 3); [4]uint32(w[:4]) != a || [4]uint32(w[4:]) != b {
+			t.Errorf("pair from %d is %x, want %x %x", lo, w, a, b)
+		}
+	}
+}
+
 // TestDropoutShare: about P of the elements are dropped, and another offset drops others.
 func TestDropoutShare(t *testing.T) {
 	const n = 100_003
