@@ -67,6 +67,11 @@ func Read(path string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
+	return Parse(raw, path)
+}
+
+// Parse reads the text of a lock file; path is for errors.
+func Parse(raw []byte, path string) (*File, error) {
 	d := yaml.NewDecoder(bytes.NewReader(raw))
 	d.KnownFields(true)
 	var f File

@@ -19,6 +19,7 @@ func table() view.Table {
 			{Group: true, Cells: []view.Cell{{Text: "radsample", Span: 5}}},
 			{Cells: []view.Cell{{Text: "base"}, {Text: "plain"}, {Text: ".251"}, {Text: "0.2 [0.1, 0.3]"}, {Text: "96"}}},
 			{Cells: []view.Cell{{Text: "LoRA 16"}, {Text: ""}, {Text: "87.5%"}, {Text: "-"}, {Text: "96"}}},
+			{Cells: []view.Cell{{}, {}, {Text: "[80, 92]", Dim: true}, {}, {}}},
 		},
 	}
 }
@@ -29,7 +30,7 @@ func TestNumbers(t *testing.T) {
 		"radsample / base / plain / ROUGE 1": ".251",
 		"radsample / base / plain / ROUGE L": "0.2 [0.1, 0.3]",
 		"radsample / base / plain / n":       "96",
-		"radsample / LoRA 16 / ROUGE 1":      "87.5%",
+		"radsample / LoRA 16 / ROUGE 1":      "87.5% [80, 92]",
 		"radsample / LoRA 16 / n":            "96",
 	}
 	if !reflect.DeepEqual(got, want) {

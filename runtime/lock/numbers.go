@@ -42,6 +42,7 @@ func Numbers(v view.View) map[string]string {
 func tableNumbers(t view.Table, out map[string]string) {
 	columns := columnNames(t.Header)
 	group := ""
+	var above map[int]string // names of the numbers of the last row, by column
 	for _, row := range t.Rows {
 		if row.Group {
 			group = rowText(row.Cells)
@@ -53,17 +54,25 @@ func tableNumbers(t view.Table, out map[string]string) {
 		}
 		at := 0
 		leading := true
+		here := map[int]string{}
 		for _, c := range row.Cells {
 			text := strings.TrimSpace(c.Text)
 			isNumber := numeric.MatchString(text)
 			switch {
 			case isNumber && len(out) < maxNumbers:
 				leading = false
-				out[unique(out, label(labels, columns, at))] = text
+				here[at] = unique(out, label(labels, columns, at))
+				out[here[at]] = text
+			case strings.HasPrefix(text, "[") && above[at] != "": // an interval below its number
+				leading = false
+				out[above[at]] += " " + text
 			case leading && text != "":
 				labels = append(labels, text)
 			}
 			at += max(c.Span, 1)
+		}
+		if len(here) > 0 {
+			above = here
 		}
 	}
 }
