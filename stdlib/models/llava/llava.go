@@ -142,6 +142,9 @@ func (m *Model) Slots() []model.Slot {
 // Modules lists the paths of all modules.
 func (m *Model) Modules() []string { return nn.Modules(m.net) }
 
+// Canonical turns any spelling of a name into the module tree's.
+func (m *Model) Canonical(name string) string { return canonicalName(name) }
+
 // Vision runs the vision tower on the samples' images.
 func (m *Model) Vision(samples []*model.Sample, tape *tensor.Tape) *tensor.Tensor {
 	var pixels []float32

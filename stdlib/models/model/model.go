@@ -172,6 +172,9 @@ type Model interface {
 	Slots() []Slot
 	// Modules lists the paths of all modules (for "did you mean"). // config
 	Modules() []string
+	// Canonical turns any spelling of a module's or tensor's name that checkpoints
+	// and adapters have used into the module tree's. // config
+	Canonical(name string) string
 	// Estimate says what a pass costs. // config
 	Estimate(Work) Estimate
 
