@@ -27,6 +27,9 @@ type golden struct {
 	Bad []struct {
 		Name, Pillow string
 	}
+	Oriented []struct {
+		Name, SHA256 string
+	}
 	Resized []struct {
 		Source [3]int
 		Size   [2]int
@@ -248,6 +251,28 @@ func TestDecodeRadsample(t *testing.T) {
 	}
 	if n != 540 {
 		t.Errorf("checked %d images, want 540", n)
+	}
+}
+
+func TestOrientation(t *testing.T) {
+	files := readFiles(t)
+	for _, want := range readGolden(t).Oriented {
+		data := files[want.Name]
+		o := Orientation(data)
+		if got := int(filepath.Base(want.Name)[0] - '0'); o != got {
+			t.Errorf("%s: got orientation %d, want %d", want.Name, o, got)
+		}
+		if want.SHA256 == "" {
+			continue // TIFF, which is refused when it is turned
+		}
+		im, err := Decode(data, want.Name)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if sum(im.Orient(o).Pix) != want.SHA256 {
+			t.Errorf("%s: pixels differ from exif_transpose's", want.Name)
+		}
 	}
 }
 

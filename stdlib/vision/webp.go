@@ -19,14 +19,14 @@ func decodeWebP(data []byte) (*Image, error) {
 	if err != nil {
 		return nil, readError("WebP", err)
 	}
-	if err := checkSize(c.Width, c.Height); err != nil {
-		return nil, err
-	}
+	// A lossy block of 16x16 pixels takes most of a bit at least. A lossless picture of one colour takes nothing per
+	// pixel; the bound there only keeps tiny files from claiming gigabytes.
+	perByte := 1 << 16
 	if bytes.Contains(data[:min(len(data), 64)], []byte("VP8 ")) {
-		// Each 16x16 block of a lossy picture takes most of a bit at least.
-		if err := checkPlausible(c.Width, c.Height, len(data), 4096); err != nil {
-			return nil, err
-		}
+		perByte = 4096
+	}
+	if err := checkPlausible(c.Width, c.Height, len(data), perByte); err != nil {
+		return nil, err
 	}
 	m, err := webp.Decode(bytes.NewReader(data))
 	if err != nil {

@@ -21,7 +21,7 @@ import zlib
 
 import numpy as np
 import PIL
-from PIL import Image, ImageDraw, features
+from PIL import Image, ImageDraw, ImageOps, features
 
 import jpegforge as jf
 
@@ -327,6 +327,27 @@ def resizes():
             for fname, number in FILTERS.items():
                 yield {"source": [w, h, seed], "size": [tw, th], "filter": fname,
                        "sha256": sha(im.resize((tw, th), number).tobytes())}
+    # the order of the two passes depends on all four numbers, with ties
+    rng = random.Random(7)
+    for k in range(120):
+        w, h = rng.randint(2, 60), rng.randint(2, 60)
+        tw, th = rng.randint(1, 60), rng.randint(1, 60)
+        if k % 3 == 0:
+            tw = rng.randint(1, w)
+            th = max(1, h - 2 * (w - tw) + rng.randint(-1, 1))
+        fname = list(FILTERS)[1 + k % 5]
+        yield {"source": [w, h, k], "size": [tw, th], "filter": fname,
+               "sha256": sha(noise(w, h, k).resize((tw, th), FILTERS[fname]).tobytes())}
+
+
+def oriented():
+    """EXIF orientations in every container, through Pillow's exif_transpose."""
+    for fmt in ("JPEG", "PNG", "WEBP", "TIFF"):
+        for o in range(1, 9):
+            exif = Image.Exif()
+            exif[274] = o
+            data = save(noise(5, 3, o), fmt, exif=exif, **({"lossless": True} if fmt == "WEBP" else {}))
+            yield f"exif/{o}.{fmt.lower()}", data
 
 
 CONFIGS = {
@@ -387,11 +408,18 @@ def main():
             except Exception as e:
                 verdict = f"{type(e).__name__}: {e}".split("<_io")[0][:90]
             bad.append({"name": name, "pillow": verdict})
+    turned = []
+    for name, data in oriented():
+        files[name] = data
+        if name.endswith("tiff"):  # Pillow turns these by itself
+            turned.append({"name": name, "sha256": ""})
+        else:
+            turned.append({"name": name, "sha256": sha(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB").tobytes())})
     with zipfile.ZipFile(HERE / "files.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as z:
         for name, data in sorted(files.items()):
             z.writestr(zipfile.ZipInfo(name, (2020, 1, 1, 0, 0, 0)), data, zipfile.ZIP_DEFLATED, 9)
     golden = {"made_with": PINNED | {"libjpeg_turbo": features.version("libjpeg_turbo")},
-              "decoded": decoded, "bad": bad, "resized": list(resizes()), "processed": list(processors())}
+              "decoded": decoded, "bad": bad, "oriented": turned, "resized": list(resizes()), "processed": list(processors())}
     lines = []
     for key, value in golden.items():
         if isinstance(value, list):
