@@ -70,7 +70,7 @@ func (m *tiny) adapted(n, k int) lora {
 }
 
 func (l lora) forward(x *tensor.Tensor) *tensor.Tensor {
-	return Add(Linear(x, l.w, nil), Scale(Linear(Linear(x, l.a, nil), l.b, nil), 2))
+	return LinearLoRA(x, l.w, nil, Adapter{A: l.a, B: l.b, Scale: 2})
 }
 
 func (b visionBlock) forward(x, w *tensor.Tensor, seg Segments) *tensor.Tensor {

@@ -25,7 +25,7 @@ func Cast(x *tensor.Tensor, dt tensor.DType) *tensor.Tensor {
 	launch("widen_bf16", func() { cpu.WidenBF16(f32(out), u16(x)) }, out, x)
 	if recording(tape, x) {
 		sx := x.Slot()
-		tape.Record(op, out, nil, func(dout *tensor.Tensor) { addScaled(sx, 1, dout) })
+		tape.Record(op, out, nil, func(dout *tensor.Tensor) { pass(tape, sx, dout) })
 	}
 	return out
 }

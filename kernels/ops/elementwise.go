@@ -26,8 +26,8 @@ func combine(op string, a, b *tensor.Tensor, sign float32) *tensor.Tensor {
 	if recording(tape, a, b) {
 		sa, sb := a.Slot(), b.Slot()
 		tape.Record(op, out, nil, func(dout *tensor.Tensor) {
-			addScaled(sa, 1, dout)
 			addScaled(sb, sign, dout)
+			pass(tape, sa, dout)
 		})
 	}
 	return out
@@ -40,12 +40,22 @@ func addScaled(slot *tensor.Slot, s float32, dout *tensor.Tensor) {
 	}
 	d, fresh := slot.Add()
 	launch("add_scaled", func() {
-		if fresh {
+		switch {
+		case fresh && s == 1:
+			copy(f32(d), f32(dout))
+		case fresh:
 			cpu.ScaleForward(f32(d), f32(dout), s)
-		} else {
+		default:
 			cpu.AddScaled(f32(d), s, f32(dout))
 		}
 	}, d, dout)
+}
+
+// pass adds dout to the gradient in slot, if there is a slot: the last thing that a backward does with it.
+func pass(tape *tensor.Tape, slot *tensor.Slot, dout *tensor.Tensor) {
+	if slot != nil && !tape.Donate(slot) {
+		addScaled(slot, 1, dout)
+	}
 }
 
 // Mul is a·b elementwise, of one shape.
@@ -105,11 +115,11 @@ func AddRow(x, row *tensor.Tensor) *tensor.Tensor {
 	if recording(tape, x, row) {
 		sx, sr := x.Slot(), row.Slot()
 		tape.Record(op, out, nil, func(dout *tensor.Tensor) {
-			addScaled(sx, 1, dout)
 			if sr != nil {
 				d := sr.Sum()
 				launch("sum_rows", func() { cpu.SumRows(f32(d), f32(dout), c) }, d, dout)
 			}
+			pass(tape, sx, dout)
 		})
 	}
 	return out

@@ -56,17 +56,22 @@ func linearBackward(tape *tensor.Tape, out, x, w, b *tensor.Tensor, m, n, k int)
 				cpu.Gemm(cpu.GemmArgs{M: m, N: k, K: n, A: f32(dout), B: mat(w), C: f32(dx), Accumulate: !fresh})
 			}, dx, dout, w)
 		}
-		if sw != nil {
-			dw, fresh := sw.Add()
-			launch("linear_backward_weight", func() {
-				cpu.Gemm(cpu.GemmArgs{M: n, N: k, K: m, A: f32(dout), TransA: true, B: cpu.Mat{F32: f32(saved)}, C: f32(dw), Accumulate: !fresh})
-			}, dw, dout, saved)
-		}
-		if sb != nil {
-			db := sb.Sum()
-			launch("sum_rows", func() { cpu.SumRows(f32(db), f32(dout), n) }, db, dout)
-		}
+		linearGradients(sw, sb, dout, saved, m, n, k)
 	})
+}
+
+// linearGradients adds to the gradients of a linear's weight and bias; a slot may be nil.
+func linearGradients(sw, sb *tensor.Slot, dout, x *tensor.Tensor, m, n, k int) {
+	if sw != nil {
+		dw, fresh := sw.Add()
+		launch("linear_backward_weight", func() {
+			cpu.Gemm(cpu.GemmArgs{M: n, N: k, K: m, A: f32(dout), TransA: true, B: mat(x), C: f32(dw), Accumulate: !fresh})
+		}, dw, dout, x)
+	}
+	if sb != nil {
+		db := sb.Sum()
+		launch("sum_rows", func() { cpu.SumRows(f32(db), f32(dout), n) }, db, dout)
+	}
 }
 
 // tensorIf is t where ok, else nil.

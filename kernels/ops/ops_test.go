@@ -84,7 +84,33 @@ func linearCases() []opCase {
 	}
 	bias := func(_ *Device, in []*tensor.Tensor) *tensor.Tensor { return Linear(in[0], in[1], in[2]) }
 	plain := func(_ *Device, in []*tensor.Tensor) *tensor.Tensor { return Linear(in[0], in[1], nil) }
+	adapted := func(drop float32) func(_ *Device, in []*tensor.Tensor) *tensor.Tensor {
+		return func(_ *Device, in []*tensor.Tensor) *tensor.Tensor {
+			return LinearLoRA(in[0], in[1], in[2], Adapter{A: in[3], B: in[4], Scale: 1.5, Drop: drop, Seed: 9, Offset: 4})
+		}
+	}
+	loraRef := func(drop float32) func(in [][]float64) []float64 {
+		mask := Floats(Dropout(CPU().FromFloats(ones(35), 35), drop, 9, 4))
+		return func(in [][]float64) []float64 {
+			y := ref(7, 3)(in[:3])
+			for r := range 5 {
+				for j := range 2 {
+					h := 0.0
+					for i := range 7 {
+						h += in[0][r*7+i] * float64(mask[r*7+i]) * in[3][j*7+i]
+					}
+					for o := range 3 {
+						y[r*3+o] += 1.5 * h * in[4][o*2+j]
+					}
+				}
+			}
+			return y
+		}
+	}
+	loraShapes := [][]int{{5, 7}, {3, 7}, {3}, {2, 7}, {3, 2}}
 	return []opCase{
+		{name: "linear lora", shapes: loraShapes, run: adapted(0), ref: loraRef(0), out: []int{5, 3}, rows: []int{0}},
+		{name: "linear lora with dropout", shapes: loraShapes, run: adapted(0.3), ref: loraRef(0.3), out: []int{5, 3}},
 		{name: "linear", shapes: [][]int{{5, 7}, {3, 7}, {3}}, run: bias, ref: ref(7, 3), out: []int{5, 3}, rows: []int{0}},
 		{name: "linear without bias", shapes: [][]int{{2, 3, 19}, {33, 19}}, run: plain, ref: ref(19, 33), out: []int{2, 3, 33}, rows: []int{0}},
 		{name: "linear of one row", shapes: [][]int{{1, 1}, {1, 1}, {1}}, run: bias, ref: ref(1, 1), out: []int{1, 1}},

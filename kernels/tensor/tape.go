@@ -11,6 +11,7 @@ type Tape struct {
 	saved     map[*storage]bool
 	savedSize int
 	released  bool
+	current   *Slot // of the result whose backward runs
 }
 
 // node is the backward of one op.
@@ -64,6 +65,18 @@ func (tp *Tape) Record(op string, out *Tensor, saved []*Tensor, back func(dout *
 	}
 }
 
+// Donate makes the gradient that the running backward was given the gradient in s, without a copy, and tells whether it
+// could: s has none yet and is as large, and nobody keeps the result's. The backward must not use its dout afterwards.
+func (tp *Tape) Donate(s *Slot) bool {
+	from, to := tp.current, s.root()
+	if from == nil || from.keep || from.grad == nil || to.grad != nil || numel(s.shape) != numel(to.shape) || numel(from.shape) != numel(to.shape) {
+		return false
+	}
+	to.grad = from.grad.view(to.shape, 0)
+	from.grad = nil
+	return true
+}
+
 // SavedBytes is the memory that the recorded backwards keep.
 func (tp *Tape) SavedBytes() int { return tp.savedSize }
 
@@ -97,10 +110,12 @@ func (tp *Tape) backward(out, dout *Tensor) {
 		if n.out.grad == nil {
 			continue // the loss does not depend on it
 		}
+		tp.current = n.out
 		n.back(n.out.grad)
 		if !n.out.keep {
 			n.out.drop()
 		}
+		tp.current = nil
 	}
 	tp.nodes = nil
 	tp.recording = false

@@ -103,6 +103,12 @@ func (t *Tensor) view(dims []int, off int) *Tensor {
 	return v
 }
 
+// Shares tells whether t and o look at the same memory.
+func (t *Tensor) Shares(o *Tensor) bool { return t.st == o.st }
+
+// Free hands the memory back to the device's pool at once, for temporaries; t and its views must not be used any more.
+func (t *Tensor) Free() { t.st.free() }
+
 // Detach is a view that is on no tape and needs no gradient.
 func (t *Tensor) Detach() *Tensor {
 	return &Tensor{shape: t.shape, dtype: t.dtype, st: t.st, off: t.off, name: t.name}
