@@ -14,19 +14,26 @@ type AdamWArgs struct {
 //	p = p·(1 − lr·wd);  m = m + (1−β1)·(g − m);  v = v·β2 + (1−β2)·g·g
 //	p = p − lr/(1−β1^t) · m / (√v/√(1−β2^t) + eps)
 func AdamW(p, g, m, v []float32, a AdamWArgs) {
-	decay := float32(1 - a.LR*a.WeightDecay)
-	w1, b2, w2 := float32(1-a.Beta1), float32(a.Beta2), float32(1-a.Beta2)
-	step := float32(-(a.LR / (1 - math.Pow(a.Beta1, float64(a.Step)))))
-	root := float32(math.Sqrt(1 - math.Pow(a.Beta2, float64(a.Step))))
-	eps := float32(a.Eps)
-	Parallel(len(p), elementGrain, func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			x := float32(p[i] * decay)
-			mi := m[i] + float32(w1*(g[i]-m[i]))
-			vi := float32(v[i]*b2) + float32(float32(w2*g[i])*g[i])
-			m[i], v[i] = mi, vi
-			denom := sqrt(vi)/root + eps
-			p[i] = x + float32(step*mi)/denom
-		}
-	})
+	s := adamWScalars{
+		decay: float32(1 - a.LR*a.WeightDecay),
+		w1:    float32(1 - a.Beta1), b2: float32(a.Beta2), w2: float32(1 - a.Beta2),
+		step: float32(-(a.LR / (1 - math.Pow(a.Beta1, float64(a.Step))))),
+		root: float32(math.Sqrt(1 - math.Pow(a.Beta2, float64(a.Step)))),
+		eps:  float32(a.Eps),
+	}
+	Parallel(len(p), elementGrain, func(lo, hi int) { vec().adamW(p[lo:hi], m[lo:hi], v[lo:hi], g[lo:hi], s) })
+}
+
+// adamWScalars are the constants of one step as the elements meet them.
+type adamWScalars struct{ decay, w1, b2, w2, step, root, eps float32 }
+
+func adamWGo(p, m, v, g []float32, s adamWScalars) {
+	m, v, g = m[:len(p)], v[:len(p)], g[:len(p)]
+	for i := range p {
+		x := float32(p[i] * s.decay)
+		mi := m[i] + float32(s.w1*(g[i]-m[i]))
+		vi := float32(v[i]*s.b2) + float32(float32(s.w2*g[i])*g[i])
+		m[i], v[i] = mi, vi
+		p[i] = x + float32(s.step*mi)/(sqrt(vi)/s.root+s.eps)
+	}
 }

@@ -173,9 +173,7 @@ func (b *block) backward(dq, dk, dv, dout, out, q, k, v []float32) {
 		o := b.qo + r*b.ldq
 		delta := vec().dot(dout[o:o+a.D], out[o:o+a.D])
 		pr, dr := p[r*b.nk:r*b.nk+n], d[r*b.nk:r*b.nk+n]
-		for i, w := range pr {
-			dr[i] = float32(w*(dr[i]-delta)) * a.Scale
-		}
+		vec().scoreBack(dr, pr, delta, a.Scale)
 		clear(d[r*b.nk+n : (r+1)*b.nk])
 	}
 	if dq != nil {
@@ -183,5 +181,13 @@ func (b *block) backward(dq, dk, dv, dout, out, q, k, v []float32) {
 	}
 	if dk != nil {
 		Gemm(GemmArgs{M: b.nk, N: a.D, K: b.nq, A: d, LDA: b.nk, TransA: true, B: Mat{F32: q[b.qo:]}, LDB: b.ldq, C: dk[b.ko:], LDC: b.ldk, Accumulate: true})
+	}
+}
+
+// scoreBackGo is d = p·(d − delta)·scale.
+func scoreBackGo(d, p []float32, delta, scale float32) {
+	p = p[:len(d)]
+	for i, w := range p {
+		d[i] = float32(w*(d[i]-delta)) * scale
 	}
 }

@@ -114,3 +114,11 @@ func scaleGo(dst, x []float32, s float32) {
 		dst[i] = s * x[i]
 	}
 }
+
+// centreGo is dst = (x − mean)·s.
+func centreGo(dst, x []float32, mean, s float32) {
+	x = x[:len(dst)]
+	for i, v := range x {
+		dst[i] = (v - mean) * s
+	}
+}

@@ -17,9 +17,7 @@ func LayerNormForward(dst, mean, rstd, x, w, b []float32, c int, eps float32) {
 			m := vec().sumLanes(xr) / float32(c)
 			s := 1 / sqrt(vec().sumSquaresAbout(xr, m)/float32(c)+eps)
 			mean[r], rstd[r] = m, s
-			for i, v := range xr {
-				y[i] = (v - m) * s
-			}
+			vec().centre(y, xr, m, s)
 			vec().mul(y, y, w)
 			if b != nil {
 				vec().add(y, y, b)
@@ -35,16 +33,11 @@ func LayerNormBackward(dx, dw, db, dout, x, w, mean, rstd []float32, c int) {
 			g, xhat := make([]float32, c), make([]float32, c)
 			for r := lo; r < hi; r++ {
 				m, s := mean[r], rstd[r]
-				for i, v := range x[r*c : (r+1)*c] {
-					xhat[i] = (v - m) * s
-				}
+				vec().centre(xhat, x[r*c:(r+1)*c], m, s)
 				vec().mul(g, dout[r*c:(r+1)*c], w)
 				mg := vec().sumLanes(g) / float32(c)
 				mgx := vec().dot(g, xhat) / float32(c)
-				d := dx[r*c : (r+1)*c]
-				for i, v := range g {
-					d[i] += float32(s * ((v - mg) - float32(xhat[i]*mgx)))
-				}
+				vec().centreBack(dx[r*c:(r+1)*c], g, xhat, mg, mgx, s)
 			}
 		})
 	}
@@ -53,5 +46,13 @@ func LayerNormBackward(dx, dw, db, dout, x, w, mean, rstd []float32, c int) {
 	}
 	if db != nil {
 		SumRows(db, dout, c)
+	}
+}
+
+// centreBackGo is dx += s·((g − mg) − xhat·mgx).
+func centreBackGo(dx, g, xhat []float32, mg, mgx, s float32) {
+	g, xhat = g[:len(dx)], xhat[:len(dx)]
+	for i, v := range g {
+		dx[i] += float32(s * ((v - mg) - float32(xhat[i]*mgx)))
 	}
 }

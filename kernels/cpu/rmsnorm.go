@@ -53,9 +53,7 @@ func normWeightBackward(dw, dout, x, mean, rstd []float32, c int) {
 			xr := x[r*c+lo : r*c+hi]
 			if mean != nil {
 				m := mean[r]
-				for i, v := range xr {
-					xhat[i] = (v - m) * s
-				}
+				vec().centre(xhat, xr, m, s)
 			} else {
 				vec().scale(xhat, xr, s)
 			}

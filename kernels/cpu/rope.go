@@ -23,11 +23,7 @@ func RopeForward(dst, x []float32, a RopeArgs) {
 			cos, sin := a.Cos[p*h:(p+1)*h], a.Sin[p*h:(p+1)*h]
 			for o := r * w; o < (r+1)*w; o += a.D {
 				x0, x1, y0, y1 := x[o:o+h], x[o+h:o+2*h], dst[o:o+h], dst[o+h:o+2*h]
-				for i, c := range cos {
-					u, v, s := x0[i], x1[i], sin[i]
-					y0[i] = float32(u*c) - float32(v*s)
-					y1[i] = float32(v*c) + float32(u*s)
-				}
+				vec().rotate(y0, y1, x0, x1, cos, sin)
 				copy(dst[o+2*h:o+a.D], x[o+2*h:o+a.D])
 			}
 		}
@@ -43,15 +39,27 @@ func RopeBackward(dx, dout []float32, a RopeArgs) {
 			cos, sin := a.Cos[p*h:(p+1)*h], a.Sin[p*h:(p+1)*h]
 			for o := r * w; o < (r+1)*w; o += a.D {
 				d0, d1, g0, g1 := dx[o:o+h], dx[o+h:o+2*h], dout[o:o+h], dout[o+h:o+2*h]
-				for i, c := range cos {
-					u, v, s := g0[i], g1[i], sin[i]
-					d0[i] += float32(u*c) + float32(v*s)
-					d1[i] += float32(v*c) - float32(u*s)
-				}
+				vec().rotateBack(d0, d1, g0, g1, cos, sin)
 				for i := o + 2*h; i < o+a.D; i++ {
 					dx[i] += dout[i]
 				}
 			}
 		}
 	})
+}
+
+func rotateGo(y0, y1, x0, x1, cos, sin []float32) {
+	for i, c := range cos {
+		u, v, s := x0[i], x1[i], sin[i]
+		y0[i] = float32(u*c) - float32(v*s)
+		y1[i] = float32(v*c) + float32(u*s)
+	}
+}
+
+func rotateBackGo(d0, d1, g0, g1, cos, sin []float32) {
+	for i, c := range cos {
+		u, v, s := g0[i], g1[i], sin[i]
+		d0[i] += float32(u*c) + float32(v*s)
+		d1[i] += float32(v*c) - float32(u*s)
+	}
 }

@@ -38,11 +38,17 @@ func SoftmaxBackward(dx, dout, y []float32, c int) {
 		for r := lo; r < hi; r++ {
 			yr, g, d := y[r*c:(r+1)*c], dout[r*c:(r+1)*c], dx[r*c:(r+1)*c]
 			dot := vec().dot(g, yr)
-			for i, v := range yr {
-				d[i] += float32(v * (g[i] - dot))
-			}
+			vec().softmaxBack(d, yr, g, dot)
 		}
 	})
+}
+
+// softmaxBackGo is dx += y·(g − dot).
+func softmaxBackGo(dx, y, g []float32, dot float32) {
+	y, g = y[:len(dx)], g[:len(dx)]
+	for i, v := range y {
+		dx[i] += float32(v * (g[i] - dot))
+	}
 }
 
 // LogSoftmaxForward writes x − log Σ e^x.

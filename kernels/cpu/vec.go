@@ -17,6 +17,14 @@ type vecTable struct {
 	actBack         [numActivations]func(dx, x, dout []float32) // dx += f'(x)·dout
 	swiglu          func(dst, gate, up []float32)               // dst = silu(gate)·up
 	swigluBack      func(dgate, dup, gate, up, dout []float32)  // adds; dgate (and then up) or dup may be nil
+
+	centre      func(dst, x []float32, mean, s float32)         // dst = (x−mean)·s
+	centreBack  func(dx, g, xhat []float32, mg, mgx, s float32) // dx += s·((g−mg) − xhat·mgx)
+	softmaxBack func(dx, y, g []float32, dot float32)           // dx += y·(g−dot)
+	scoreBack   func(d, p []float32, delta, scale float32)      // d = p·(d−delta)·scale
+	rotate      func(y0, y1, x0, x1, cos, sin []float32)        // RopeForward on a half head; y may be x
+	rotateBack  func(d0, d1, g0, g1, cos, sin []float32)        // RopeBackward on a half head; adds
+	adamW       func(p, m, v, g []float32, s adamWScalars)
 }
 
 // vecGo are the reference loops.
@@ -26,6 +34,9 @@ var vecGo = vecTable{
 	act:     actGo,
 	actBack: actBackGo,
 	swiglu:  swigluGo, swigluBack: swigluBackGo,
+	centre: centreGo, centreBack: centreBackGo, softmaxBack: softmaxBackGo, scoreBack: scoreBackGo,
+	rotate: rotateGo, rotateBack: rotateBackGo,
+	adamW: adamWGo,
 }
 
 // SumLanes is Σ x in the lane order.

@@ -39,6 +39,24 @@ var vecAVX2 = vecTable{
 		TanhAct:    func(dx, x, dout []float32) { vecTanhBackAVX2(dx, x[:len(dx)], dout[:len(dx)]) },
 		SigmoidAct: func(dx, x, dout []float32) { vecSigmoidBackAVX2(dx, x[:len(dx)], dout[:len(dx)]) },
 	},
+	centre: func(dst, x []float32, mean, s float32) { vecCentreAVX2(dst, x[:len(dst)], mean, s) },
+	centreBack: func(dx, g, xhat []float32, mg, mgx, s float32) {
+		vecCentreBackAVX2(dx, g[:len(dx)], xhat[:len(dx)], mg, mgx, s)
+	},
+	softmaxBack: func(dx, y, g []float32, dot float32) { vecSoftmaxBackAVX2(dx, y[:len(dx)], g[:len(dx)], dot) },
+	scoreBack:   func(d, p []float32, delta, scale float32) { vecScoreBackAVX2(d, p[:len(d)], delta, scale) },
+	rotate: func(y0, y1, x0, x1, cos, sin []float32) {
+		n := len(cos)
+		vecRotateAVX2(y0[:n], y1[:n], x0[:n], x1[:n], cos, sin[:n])
+	},
+	rotateBack: func(d0, d1, g0, g1, cos, sin []float32) {
+		n := len(cos)
+		vecRotateBackAVX2(d0[:n], d1[:n], g0[:n], g1[:n], cos, sin[:n])
+	},
+	adamW: func(p, m, v, g []float32, s adamWScalars) {
+		n := len(p)
+		vecAdamWAVX2(p, m[:n], v[:n], g[:n], s.decay, s.w1, s.b2, s.w2, s.step, s.root, s.eps)
+	},
 	swiglu: func(dst, gate, up []float32) { vecSwiGLUAVX2(dst, gate[:len(dst)], up[:len(dst)]) },
 	swigluBack: func(dgate, dup, gate, up, dout []float32) {
 		if dgate != nil {

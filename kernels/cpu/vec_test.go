@@ -44,6 +44,38 @@ func vecCases() []vecCase {
 		{"swigluBack gate", func(v *vecTable, dst, a, b, c []float32) { v.swigluBack(dst, nil, a, b, c) }},
 		{"swigluBack up", func(v *vecTable, dst, a, b, c []float32) { v.swigluBack(nil, dst, a, b, c) }},
 	}
+	scalars := adamWScalars{decay: 0.999, w1: 0.1, b2: 0.999, w2: 0.001, step: -0.01, root: 0.3, eps: 1e-8}
+	clone := func(x []float32) []float32 { return append([]float32(nil), x...) }
+	cases = append(cases,
+		vecCase{"centre", func(v *vecTable, dst, a, _, _ []float32) { v.centre(dst, a, 0.3, 1.1) }},
+		vecCase{"centreBack", func(v *vecTable, dst, a, b, _ []float32) { v.centreBack(dst, a, b, 0.3, -0.7, 1.1) }},
+		vecCase{"softmaxBack", func(v *vecTable, dst, a, b, _ []float32) { v.softmaxBack(dst, a, b, 0.3) }},
+		vecCase{"scoreBack", func(v *vecTable, dst, a, _, _ []float32) { v.scoreBack(dst, a, 0.3, 0.2) }},
+		// of several results, all must be seen in dst: their sum is
+		vecCase{"rotate", func(v *vecTable, dst, a, b, c []float32) {
+			y := clone(c)
+			v.rotate(dst, y, a, b, c, a)
+			vecGo.add(dst, dst, y)
+		}},
+		vecCase{"rotate in place", func(v *vecTable, dst, a, b, c []float32) {
+			y := clone(c)
+			v.rotate(dst, y, dst, y, a, b)
+			vecGo.add(dst, dst, y)
+		}},
+		vecCase{"rotateBack", func(v *vecTable, dst, a, b, c []float32) {
+			y := clone(c)
+			v.rotateBack(dst, y, a, b, c, a)
+			vecGo.add(dst, dst, y)
+		}},
+		vecCase{"adamW", func(v *vecTable, dst, a, b, c []float32) {
+			m, s := clone(a), clone(c)
+			for i := range s {
+				s[i] = max(s[i], -s[i])
+			}
+			v.adamW(dst, m, s, b, scalars)
+			vecGo.add(dst, dst, m)
+			vecGo.add(dst, dst, s)
+		}})
 	for f := range numActivations {
 		cases = append(cases,
 			vecCase{fmt.Sprintf("act[%d]", f), func(v *vecTable, dst, a, _, _ []float32) { v.act[f](dst, a) }},

@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/mmcloughlin/avo/attr"
@@ -105,6 +106,8 @@ type kernel struct {
 	scalars []string
 	adds    bool // the result is added to dst
 	body    func(e *expr, in, scalars []vec) reg.Register
+	more    []string                               // further results
+	bodies  func(e *expr, in, scalars []vec) []vec // with more: instead of body
 }
 
 // elementwise writes the kernel. The caller guarantees that all slices are at least as long as dst.
@@ -113,19 +116,19 @@ func elementwise(c *build.Context, e *expr, mask operand.Mem, k kernel) {
 	c.Attributes(attr.NOSPLIT)
 	c.Doc(k.name + " " + k.doc)
 	c.Pragma("noescape")
-	slices := []string{k.dst}
+	params := append([]string{k.dst}, k.more...)
 	for _, s := range k.in {
-		if s != k.dst {
-			slices = append(slices, s)
+		if !slices.Contains(params, s) {
+			params = append(params, s)
 		}
 	}
-	sig := "func(" + strings.Join(slices, ", ") + " []float32"
+	sig := "func(" + strings.Join(params, ", ") + " []float32"
 	if len(k.scalars) > 0 {
 		sig += ", " + strings.Join(k.scalars, ", ") + " float32"
 	}
 	c.SignatureExpr(sig + ")")
 	base := map[string]reg.Register{}
-	for _, s := range slices {
+	for _, s := range params {
 		base[s] = c.Load(c.Param(s).Base(), c.GP64())
 	}
 	n := c.Load(c.Param(k.dst).Len(), c.GP64())
@@ -146,6 +149,12 @@ func elementwise(c *build.Context, e *expr, mask operand.Mem, k kernel) {
 		for i, s := range k.in {
 			in[i] = c.YMM()
 			load(mem(s), in[i])
+		}
+		if k.bodies != nil {
+			for i, out := range k.bodies(e, in, scalars) {
+				store(out, mem(params[i]))
+			}
+			return
 		}
 		out := k.body(e, in, scalars)
 		if k.adds {

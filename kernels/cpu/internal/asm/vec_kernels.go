@@ -16,6 +16,9 @@ func vecAVX2(c *build.Context) {
 	for _, k := range plainKernels() {
 		elementwise(c, e, mask, k)
 	}
+	for _, k := range append(rowKernels(), rotations()...) {
+		elementwise(c, e, mask, k)
+	}
 	for _, a := range activations() {
 		elementwise(c, e, mask, kernel{name: "vec" + a.name + "AVX2", doc: "is dst = f(x).", dst: "dst", in: []string{"x"},
 			body: func(e *expr, in, _ []vec) reg.Register { return a.value(e, in[0]) }})
@@ -52,6 +55,52 @@ func plainKernels() []kernel {
 			}},
 		{name: "vecSwiGLUUpBackAVX2", doc: "is dup += silu(gate)·dout.", dst: "dup", in: []string{"gate", "dout"}, adds: true,
 			body: func(e *expr, in, _ []vec) reg.Register { return e.mul(silu(e, in[0]), in[1]) }},
+	}
+}
+
+// rowKernels are the loops of norms, softmax, attention and the optimiser.
+func rowKernels() []kernel {
+	return []kernel{
+		{name: "vecCentreAVX2", doc: "is dst = (x − mean)·s.", dst: "dst", in: []string{"x"}, scalars: []string{"mean", "s"},
+			body: func(e *expr, in, s []vec) reg.Register { return e.mul(e.sub(in[0], s[0]), s[1]) }},
+		{name: "vecCentreBackAVX2", doc: "is dx += s·((g − mg) − xhat·mgx).", dst: "dx", in: []string{"g", "xhat"}, scalars: []string{"mg", "mgx", "s"}, adds: true,
+			body: func(e *expr, in, s []vec) reg.Register {
+				return e.mul(s[2], e.sub(e.sub(in[0], s[0]), e.mul(in[1], s[1])))
+			}},
+		{name: "vecSoftmaxBackAVX2", doc: "is dx += y·(g − dot).", dst: "dx", in: []string{"y", "g"}, scalars: []string{"dot"}, adds: true,
+			body: func(e *expr, in, s []vec) reg.Register { return e.mul(in[0], e.sub(in[1], s[0])) }},
+		{name: "vecScoreBackAVX2", doc: "is d = p·(d − delta)·scale.", dst: "d", in: []string{"p", "d"}, scalars: []string{"delta", "scale"},
+			body: func(e *expr, in, s []vec) reg.Register { return e.mul(e.mul(in[0], e.sub(in[1], s[0])), s[1]) }},
+		{name: "vecAdamWAVX2", doc: "is a step of AdamW; the scalars are those of kernels/cpu/adamw.go.", dst: "p", more: []string{"m", "v"}, in: []string{"p", "m", "v", "g"},
+			scalars: []string{"decay", "w1", "b2", "w2", "step", "root", "eps"}, bodies: adamW},
+	}
+}
+
+func adamW(e *expr, in, s []vec) []vec {
+	p, m, v, g := in[0], in[1], in[2], in[3]
+	decay, w1, b2, w2, step, root, eps := s[0], s[1], s[2], s[3], s[4], s[5], s[6]
+	x := e.mul(p, decay)
+	mi := e.add(m, e.mul(w1, e.sub(g, m)))
+	vi := e.add(e.mul(v, b2), e.mul(e.mul(w2, g), g))
+	denominator := e.c.YMM()
+	e.c.VSQRTPS(vi, denominator)
+	denominator = e.add(e.div(denominator, root), eps)
+	return []vec{e.add(x, e.div(e.mul(step, mi), denominator)), mi, vi}
+}
+
+// rotations are rotary positions on the two halves of a head.
+func rotations() []kernel {
+	return []kernel{
+		{name: "vecRotateAVX2", doc: "is y0 = x0·cos − x1·sin, y1 = x1·cos + x0·sin.", dst: "y0", more: []string{"y1"}, in: []string{"x0", "x1", "cos", "sin"},
+			bodies: func(e *expr, in, _ []vec) []vec {
+				u, v, c, s := in[0], in[1], in[2], in[3]
+				return []vec{e.sub(e.mul(u, c), e.mul(v, s)), e.add(e.mul(v, c), e.mul(u, s))}
+			}},
+		{name: "vecRotateBackAVX2", doc: "is d0 += g0·cos + g1·sin, d1 += g1·cos − g0·sin.", dst: "d0", more: []string{"d1"}, in: []string{"d0", "d1", "g0", "g1", "cos", "sin"},
+			bodies: func(e *expr, in, _ []vec) []vec {
+				u, v, c, s := in[2], in[3], in[4], in[5]
+				return []vec{e.add(in[0], e.add(e.mul(u, c), e.mul(v, s))), e.add(in[1], e.sub(e.mul(v, c), e.mul(u, s)))}
+			}},
 	}
 }
 
