@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"lightbox/runtime/step"
 	"lightbox/stdlib/frame"
@@ -221,4 +222,18 @@ func Cross(systems model.Systems, key string, values ...string) model.Systems {
 		out = append(out, systems.As(key, v))
 	}
 	return model.Join(out...)
+}
+
+// Name is what an adapter's file calls the base that ref loads: the name as the
+// recipe gives it, of a directory its last part, and "" of a base that is no
+// loaded checkpoint. It holds no path of this machine.
+func Name(base step.Ref) string {
+	p, ok := base.Step().Params.(loadParams)
+	switch {
+	case !ok:
+		return ""
+	case filepath.IsAbs(p.Ref) || strings.HasPrefix(p.Ref, "."):
+		return filepath.Base(p.Ref)
+	}
+	return p.Ref
 }

@@ -1,0 +1,234 @@
+package generate
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"lightbox/runtime/step"
+	"lightbox/stdlib/data"
+	"lightbox/stdlib/frame"
+	"lightbox/stdlib/lora"
+	"lightbox/stdlib/models/model"
+	"lightbox/stdlib/vision"
+)
+
+// Captions lets every system caption every example of a set. The rows carry the systems' labels, then id, image,
+// reference, caption and modality. Prompts name an example's modality first where the set carries one (data.WithModality).
+//
+// A long run can be interrupted: captions already written are not written again.
+func Captions(systems model.Systems, set data.Set, o Options) frame.Frame {
+	if systems.Len() == 0 {
+		return frame.New(step.Bad(captionsOp, errors.New("no system to write captions: the list is empty")), nil)
+	}
+	if err := systems.Duplicates(); err != nil {
+		return frame.New(step.Bad(captionsOp, err), nil)
+	}
+	var parts []frame.Frame
+	for _, sys := range systems.All() {
+		ref := step.New(captionsOp, captionsParams{o, sys.Skeleton}, append(sys.Refs(), set.Ref())...)
+		f := frame.New(ref, frame.CaptionColumns()).WithImages(film)
+		for _, l := range sys.Labels {
+			f = f.As(l.Key, l.Value)
+		}
+		parts = append(parts, f)
+	}
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	return frame.Stack(parts...)
+}
+
+// film loads an image reference for display.
+func film(ref string) ([]byte, error) {
+	im, err := data.OpenImage(ref)
+	if err != nil {
+		return nil, err
+	}
+	return vision.EncodePNG(im), nil
+}
+
+type captionsParams struct {
+	Options  Options
+	Skeleton func() (model.Model, error) `key:"-"`
+}
+
+var captionsOp = &step.Op{Name: "generate.Captions", Version: "1",
+	Check: func(s step.Step) []error { return s.Params.(captionsParams).Options.check() },
+	Cost:  captionsCost,
+	Run:   runCaptions,
+}
+
+// guesses for the estimate of a plan, where the set is not read yet
+const (
+	guessExamples = 100
+	guessPrompt   = 32
+)
+
+func captionsCost(s step.Step) step.Cost {
+	p := s.Params.(captionsParams)
+	if p.Skeleton == nil {
+		return step.Cost{}
+	}
+	m, err := p.Skeleton()
+	if err != nil {
+		return step.Cost{}
+	}
+	o := p.Options.filled()
+	n := guessExamples
+	info := m.Info()
+	prompt := info.ImageTokens + guessPrompt
+	pre := m.Estimate(model.Work{Sequences: o.BatchSize, Tokens: prompt, Rows: 1, Images: o.BatchSize})
+	dec := m.Estimate(model.Work{Sequences: o.BatchSize, Tokens: prompt + o.MaxNewTokens/2, Cached: prompt + o.MaxNewTokens/2 - 1, Rows: 1})
+	batches := float64((n + o.BatchSize - 1) / o.BatchSize)
+	return step.Cost{
+		FLOPs:     batches * (pre.FLOPs + float64(o.MaxNewTokens)*dec.FLOPs),
+		ReadBytes: batches * (pre.ReadBytes + float64(o.MaxNewTokens)*dec.ReadBytes),
+		PeakBytes: pre.Weights + max(pre.Activation, dec.Activation),
+		Note:      fmt.Sprintf("for %d examples", n),
+	}
+}
+
+func runCaptions(ctx *step.Context, dir string) error {
+	st := ctx.Step()
+	o := st.Params.(captionsParams).Options.filled()
+	last := len(st.In) - 1
+	r, err := data.Open(ctx.Input(last))
+	if err != nil {
+		return err
+	}
+	m, err := lora.Open(ctx, model.System{Base: st.In[0], Adapters: st.In[1:last]})
+	if err != nil {
+		return err
+	}
+	log, err := openLog(ctx)
+	if err != nil {
+		return err
+	}
+	defer log.close()
+	for lo := 0; lo < r.Len(); lo += o.BatchSize {
+		if err := captionBatch(ctx, m, o, r, lo, min(lo+o.BatchSize, r.Len()), log); err != nil {
+			return err
+		}
+		ctx.Progress(int64(min(lo+o.BatchSize, r.Len())), int64(r.Len()), "captions")
+	}
+	if err := log.err(); err != nil {
+		return err
+	}
+	rows := frame.NewRows(frame.CaptionColumns())
+	for i := range r.Len() {
+		ex, k := r.Example(i), rows.Add()
+		rows.SetString(k, frame.ID, ex.ID)
+		rows.SetString(k, frame.Image, ex.Image)
+		rows.SetString(k, frame.Reference, ex.Caption)
+		rows.SetString(k, frame.Caption, log.done[ex.ID])
+		rows.SetString(k, frame.Modality, ex.Modality)
+	}
+	return rows.Write(dir)
+}
+
+// captionBatch writes the captions of examples [lo, hi) that the log does not hold yet.
+func captionBatch(ctx *step.Context, m model.Model, o Options, r *data.Reader, lo, hi int, log *captionLog) error {
+	var seqs, all []*sequence
+	for i := lo; i < hi; i++ {
+		ex := r.Example(i)
+		if _, ok := log.done[ex.ID]; ok {
+			continue
+		}
+		im, err := r.Image(i)
+		if err != nil {
+			return err
+		}
+		sample, err := m.Encode(model.Input{Image: im, Prompt: ex.Ask(o.Question)})
+		if err != nil {
+			return fmt.Errorf("example %s: %w", ex.ID, err)
+		}
+		if room := m.Info().Context; room > 0 && len(sample.IDs)+o.MaxNewTokens > room {
+			return fmt.Errorf("example %s: %d tokens of prompt and %d new ones exceed the %d that the model holds", ex.ID, len(sample.IDs), o.MaxNewTokens, room)
+		}
+		seqs = append(seqs, &sequence{id: ex.ID, sample: sample, choose: newChooser(o, ex.ID)})
+	}
+	if len(seqs) == 0 {
+		return nil
+	}
+	all = append(all, seqs...)
+	search := write
+	if o.Beams > 1 {
+		search = beams
+	}
+	if err := search(ctx, m, o, seqs); err != nil {
+		return err
+	}
+	for _, s := range all {
+		if err := log.add(s.id, strings.TrimSpace(m.Decode(s.out))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A captionLog keeps written captions across an interruption, one JSON line each. A torn last line counts for nothing.
+type captionLog struct {
+	f    *os.File
+	w    *bufio.Writer
+	done map[string]string
+}
+
+type captionLine struct{ ID, Caption string }
+
+func openLog(ctx *step.Context) (*captionLog, error) {
+	scratch, err := ctx.Scratch()
+	if err != nil {
+		return nil, err
+	}
+	name := filepath.Join(scratch, "captions.jsonl")
+	l := &captionLog{done: map[string]string{}}
+	raw, err := os.ReadFile(name)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	whole := 0
+	for {
+		line, _, ok := bytes.Cut(raw[whole:], []byte("\n"))
+		var c captionLine
+		if !ok || json.Unmarshal(line, &c) != nil {
+			break
+		}
+		l.done[c.ID] = c.Caption
+		whole += len(line) + 1
+	}
+	if len(l.done) > 0 {
+		ctx.Logf("resumed with %d captions", len(l.done))
+	}
+	if l.f, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644); err != nil {
+		return nil, err
+	}
+	if err := l.f.Truncate(int64(whole)); err != nil {
+		return nil, errors.Join(err, l.f.Close())
+	}
+	if _, err := l.f.Seek(int64(whole), 0); err != nil {
+		return nil, errors.Join(err, l.f.Close())
+	}
+	l.w = bufio.NewWriter(l.f)
+	return l, nil
+}
+
+func (l *captionLog) add(id, caption string) error {
+	raw, err := json.Marshal(captionLine{id, caption})
+	if err != nil {
+		return err
+	}
+	l.done[id] = caption
+	if _, err := l.w.Write(append(raw, '\n')); err != nil {
+		return err
+	}
+	return l.w.Flush()
+}
+
+func (l *captionLog) err() error { return l.w.Flush() }
+func (l *captionLog) close()     { l.f.Close() }

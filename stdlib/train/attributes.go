@@ -1,0 +1,219 @@
+package train
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"sort"
+
+	"lightbox/kernels/ops"
+	"lightbox/kernels/tensor"
+	"lightbox/runtime/step"
+	"lightbox/stdlib/data"
+	"lightbox/stdlib/models/model"
+	"lightbox/stdlib/text"
+)
+
+type attributesParams struct {
+	Config   Config
+	Names    []string
+	Skeleton func() (model.Model, error) `key:"-"`
+}
+
+// Attributes trains the vision tower alone: one linear head per attribute of the examples (data.Example.Attrs, such as
+// "modality" and "side") stands on the mean of the image's features, and the sum of the heads' cross-entropies is
+// minimised. The heads are then dropped; attributes.json keeps their accuracy on "valid". A missing value ("marker" of an
+// image without one) is a class of its own. Prompts and captions play no part.
+func Attributes(base model.Systems, set data.Set, c Config, names ...string) model.Systems {
+	return base.Map(func(s model.System) model.System {
+		if len(s.Adapters) > 0 {
+			return s.Trained(step.Bad(attributesOp, fmt.Errorf("system %s has %d adapters, which this training would drop", s.Name(), len(s.Adapters))))
+		}
+		return s.Trained(step.New(attributesOp, attributesParams{c, names, s.Skeleton}, s.Base, set.Ref()))
+	})
+}
+
+var attributesOp = &step.Op{Name: "train.Attributes", Version: "1", Seeded: true,
+	Check: func(s step.Step) []error {
+		p := s.Params.(attributesParams)
+		errs := p.Config.check()
+		if len(p.Names) == 0 {
+			errs = append(errs, errNoAttributes)
+		}
+		return errs
+	},
+	Cost: func(s step.Step) step.Cost {
+		p := s.Params.(attributesParams)
+		return cost(p.Config, p.Skeleton, true)
+	},
+	Run: func(ctx *step.Context, dir string) error {
+		p := ctx.Step().Params.(attributesParams)
+		c := p.Config.filled()
+		m, train, valid, err := openFull(ctx, c)
+		if err != nil {
+			return err
+		}
+		params := thaw(m, func(q model.Param) bool { return q.Tower == model.Vision })
+		dev := ops.From(ctx)
+		var heads []*head
+		for i, name := range p.Names {
+			h, err := newHead(dev, name, train, m.Info().VisionHidden, seedOf(ctx, c)+uint64(i))
+			if err != nil {
+				return err
+			}
+			heads = append(heads, h)
+			params = append(params, param{"heads." + name + ".weight", h.w}, param{"heads." + name + ".bias", h.b})
+		}
+		t, err := newTrainer(ctx, c, params, attributeLoss(m, heads), train, valid)
+		if err != nil {
+			return err
+		}
+		if err := t.run(ctx); err != nil {
+			return err
+		}
+		if err := reportHeads(ctx, dir, m, heads, valid, c.BatchSize); err != nil {
+			return err
+		}
+		return m.Save(dir, tensor.F32)
+	}}
+
+// A head tells one attribute from the mean of an image's features.
+type head struct {
+	name    string
+	classes []string
+	w, b    *tensor.Tensor // (classes, C), (classes)
+}
+
+// newHead takes its classes from the training examples; weights are normal(0, 0.02) by counter.
+func newHead(dev *ops.Device, name string, train *source, width int, seed uint64) (*head, error) {
+	h := &head{name: name}
+	known := map[string]bool{}
+	for i := range train.len() {
+		ex := train.r.Example(train.rows[i])
+		for k := range ex.Attrs {
+			known[k] = true
+		}
+		if v := ex.Attrs[name]; ex.Image != "" && !slices.Contains(h.classes, v) {
+			h.classes = append(h.classes, v)
+		}
+	}
+	if len(h.classes) < 2 {
+		names := make([]string, 0, len(known))
+		for k := range known {
+			names = append(names, k)
+		}
+		sort.Strings(names)
+		err := fmt.Errorf("attribute %q has %d values among the training examples, so nothing can be learnt; their attributes are %q", name, len(h.classes), names)
+		if near, ok := text.Nearest(name, names); ok && near != name {
+			err = fmt.Errorf("%w; did you mean %q?", err, near)
+		}
+		return nil, err
+	}
+	sort.Strings(h.classes)
+	values := make([]float32, len(h.classes)*width)
+	rng := newNormal(seed)
+	for i := range values {
+		values[i] = float32(0.02 * rng.NormFloat64())
+	}
+	h.w = dev.FromFloats(values, len(h.classes), width)
+	h.b = dev.Zeros(tensor.F32, len(h.classes))
+	h.w.SetRequiresGrad(true)
+	h.b.SetRequiresGrad(true)
+	return h, nil
+}
+
+// scores are the head's logits for a batch of pooled features: (B, C) -> (B, classes).
+func (h *head) scores(pooled *tensor.Tensor) *tensor.Tensor { return ops.Linear(pooled, h.w, h.b) }
+
+func (h *head) targets(src *source, at []int) []int32 {
+	out := make([]int32, len(at))
+	for k, i := range at {
+		out[k] = int32(slices.Index(h.classes, src.r.Example(src.rows[i]).Attrs[h.name]))
+	}
+	return out
+}
+
+// pool is the mean of each image's features: (B, C).
+func pool(m model.Model, b batch, tape *tensor.Tape) *tensor.Tensor {
+	starts := []int{0}
+	for range b.samples {
+		starts = append(starts, starts[len(starts)-1]+m.Info().ImageTokens)
+	}
+	return ops.MeanRows(m.Vision(b.samples, tape), starts)
+}
+
+func attributeLoss(m model.Model, heads []*head) objective {
+	return objective{
+		tokens: func(*model.Sample) int { return 1 },
+		loss: func(src *source, b batch, tape *tensor.Tape, weight float32) (*tensor.Tensor, float64) {
+			pooled := pool(m, b, tape)
+			var total *tensor.Tensor
+			sum := 0.0
+			for _, h := range heads {
+				loss, nll := ops.SoftmaxCrossEntropy(h.scores(pooled), h.targets(src, b.at), weight)
+				for _, v := range ops.Floats(nll) {
+					sum += float64(v)
+				}
+				if total == nil {
+					total = loss
+				} else {
+					total = ops.Add(total, loss)
+				}
+			}
+			return total, sum
+		},
+		begin: func(int, int) {},
+		ended: func() {},
+	}
+}
+
+// reportHeads writes each head's accuracy on "valid" and logs it.
+func reportHeads(ctx *step.Context, dir string, m model.Model, heads []*head, valid *source, batchSize int) error {
+	right := make([]int, len(heads))
+	for lo := 0; lo < valid.len(); lo += batchSize {
+		var at []int
+		for i := lo; i < min(lo+batchSize, valid.len()); i++ {
+			at = append(at, i)
+		}
+		b := valid.safeBatch(at)
+		if b.err != nil {
+			return b.err
+		}
+		tape := tensor.NewScratch()
+		pooled := pool(m, b, tape)
+		for k, h := range heads {
+			scores, want := ops.Floats(h.scores(pooled)), h.targets(valid, at)
+			for i := range at {
+				if best(scores[i*len(h.classes):(i+1)*len(h.classes)]) == want[i] {
+					right[k]++
+				}
+			}
+		}
+		tape.Release()
+	}
+	accuracy := map[string]float64{}
+	for k, h := range heads {
+		if valid.len() > 0 {
+			accuracy[h.name] = math.Round(1e4*float64(right[k])/float64(valid.len())) / 1e4
+			ctx.Logf("%s: %.1f%% of %d on valid", h.name, 100*accuracy[h.name], valid.len())
+		}
+	}
+	raw, err := json.MarshalIndent(accuracy, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "attributes.json"), append(raw, '\n'), 0o644)
+}
+
+func best(x []float32) int32 {
+	at := 0
+	for i, v := range x {
+		if v > x[at] {
+			at = i
+		}
+	}
+	return int32(at)
+}

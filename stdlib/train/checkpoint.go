@@ -1,0 +1,153 @@
+package train
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"lightbox/kernels/ops"
+	"lightbox/kernels/tensor"
+	"lightbox/stdlib/safetensors"
+)
+
+// A state is all that a step leaves behind.
+type state struct {
+	Step      int     `json:"step"`                // optimiser steps done
+	Evaluated int     `json:"evaluated,omitempty"` // the last step whose loss on "valid" is known
+	BestStep  int     `json:"best_step,omitempty"`
+	BestLoss  float64 `json:"best_loss,omitempty"`
+	CRC       uint32  `json:"crc"` // of all tensors, in the order of their names
+}
+
+const checkpointPrefix = "checkpoint-"
+
+// tensors names everything that a checkpoint holds.
+func (t *trainer) tensors() map[string]*tensor.Tensor {
+	all := map[string]*tensor.Tensor{}
+	for i, p := range t.params {
+		all["param."+p.name] = p.t
+		all["m."+p.name] = t.m[i]
+		all["v."+p.name] = t.v[i]
+		if t.best != nil {
+			all["best."+p.name] = t.best[i]
+		}
+	}
+	return all
+}
+
+// save writes a checkpoint beside the one before, and then removes older ones. A kill leaves the last one whole.
+func (t *trainer) save(dir string) error {
+	all := t.tensors()
+	names := make([]string, 0, len(all))
+	for n := range all {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	st := t.state
+	var out []safetensors.Tensor
+	for _, n := range names {
+		values := ops.Floats(all[n])
+		st.CRC = crc(st.CRC, values)
+		out = append(out, safetensors.Float32(n, safetensors.F32, all[n].Shape(), values))
+	}
+	raw, err := json.Marshal(st)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, fmt.Sprintf("%s%08d.safetensors", checkpointPrefix, st.Step))
+	if err := safetensors.Write(path, out, map[string]string{"lightbox": string(raw)}); err != nil {
+		return fmt.Errorf("writing a checkpoint: %w", err)
+	}
+	old, err := checkpoints(dir)
+	if err != nil {
+		return err
+	}
+	for _, o := range old[:max(0, len(old)-2)] {
+		if err := os.Remove(o); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+func crc(sum uint32, values []float32) uint32 {
+	return crc32.Update(sum, crc32.IEEETable, safetensors.PackF32(values))
+}
+
+// checkpoints lists those in dir, oldest first.
+func checkpoints(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), checkpointPrefix) && strings.HasSuffix(e.Name(), ".safetensors") {
+			out = append(out, filepath.Join(dir, e.Name()))
+		}
+	}
+	sort.Strings(out)
+	return out, nil
+}
+
+// resume loads the newest checkpoint that is whole. A torn one is passed over with a warning.
+func (t *trainer) resume(dir string, warn func(string, ...any)) error {
+	list, err := checkpoints(dir)
+	if err != nil {
+		return err
+	}
+	for i := len(list) - 1; i >= 0; i-- {
+		err := t.load(list[i])
+		if err == nil {
+			return nil
+		}
+		warn("checkpoint %s is not usable (%v); trying the one before", filepath.Base(list[i]), err)
+	}
+	return nil
+}
+
+func (t *trainer) load(path string) error {
+	a, err := safetensors.Open(path)
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	var st state
+	if err := json.Unmarshal([]byte(a.Metadata()["lightbox"]), &st); err != nil {
+		return fmt.Errorf("its metadata: %w", err)
+	}
+	names := a.Names()
+	sort.Strings(names)
+	values := map[string][]float32{}
+	sum := uint32(0)
+	for _, n := range names {
+		v, err := a.Floats(n)
+		if err != nil {
+			return err
+		}
+		values[n], sum = v, crc(sum, v)
+	}
+	if sum != st.CRC {
+		return fmt.Errorf("checksum %08x, want %08x", sum, st.CRC)
+	}
+	if st.BestStep > 0 {
+		t.keepBest()
+	}
+	all := t.tensors()
+	for n, x := range all {
+		if len(values[n]) != x.Numel() {
+			return fmt.Errorf("tensor %s has %d values, want %d", n, len(values[n]), x.Numel())
+		}
+	}
+	for n, x := range all {
+		ops.SetFloats(x, values[n])
+	}
+	t.state = st
+	return nil
+}

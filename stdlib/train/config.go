@@ -1,0 +1,148 @@
+// Package train is the noun "training": LoRA adapters on a frozen base (LoRA), every weight (Full), and a vision tower
+// on classification heads (Attributes), all by one loop.
+//
+// It knows data order, batches, the loss's normalisation, AdamW and its schedules, clipping, validation, checkpoints and
+// resuming. It does not know any model family (models/model), how adapters stand in a model (lora), or kernels.
+//
+// The same inputs give the same bits, for any number of threads, interrupted or not: everything random comes from
+// (seed, step) by counter, and a checkpoint holds all that a step leaves behind.
+package train
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"lightbox/stdlib/text"
+)
+
+// Config says how to train. Zero fields mean the default given beside each.
+type Config struct {
+	Epochs         int      // passes over the training split; 1
+	MaxSteps       int      // optimiser steps at most; 0: no limit but Epochs
+	BatchSize      int      // examples per forward pass; 4
+	GradAccumSteps int      // forward passes per optimiser step; 1
+	LR             float64  // peak learning rate; 2e-4
+	Schedule       Schedule // of the learning rate; Constant
+	WarmupRatio    float64  // share of the steps in which the rate rises from 0; 0
+	WeightDecay    float64  // decoupled (AdamW); 0
+	Beta1, Beta2   float64  // 0.9, 0.999
+	Eps            float64  // 1e-8
+	ClipNorm       float64  // global gradient norm; 1; negative: never
+	Prompt         string   // what each image is asked; "Describe the image."
+	Seed           uint64   // of order, initialisation and dropout; 0: the recipe's seed
+
+	EvalEvery int  // optimiser steps between losses on "valid"; 0: after each epoch
+	KeepBest  bool // keep the weights with the lowest loss on "valid" rather than the last
+
+	// GradientCheckpointing recomputes activations in the backward pass: about a third more work for much less memory.
+	GradientCheckpointing bool
+}
+
+// DefaultPrompt is what an image is asked where nothing else is said.
+const DefaultPrompt = "Describe the image."
+
+// Schedule is the course of the learning rate after warm-up, as transformers defines it.
+type Schedule string
+
+// The schedules.
+const (
+	Constant Schedule = ""       // constant_with_warmup
+	Linear   Schedule = "linear" // to zero
+	Cosine   Schedule = "cosine" // half a cosine, to zero
+)
+
+// Paper is the training configuration that the paper states: one epoch, AdamW at 2e-4.
+func Paper() Config {
+	return Config{Epochs: 1, BatchSize: 4, GradAccumSteps: 4, LR: 2e-4, Schedule: Cosine, WarmupRatio: 0.03}
+}
+
+func (c Config) filled() Config {
+	def := func(v *int, d int) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	deff := func(v *float64, d float64) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	def(&c.Epochs, 1)
+	def(&c.BatchSize, 4)
+	def(&c.GradAccumSteps, 1)
+	deff(&c.LR, 2e-4)
+	deff(&c.Beta1, 0.9)
+	deff(&c.Beta2, 0.999)
+	deff(&c.Eps, 1e-8)
+	deff(&c.ClipNorm, 1)
+	if c.Prompt == "" {
+		c.Prompt = DefaultPrompt
+	}
+	return c
+}
+
+func (c Config) check() []error {
+	var errs []error
+	bad := func(format string, a ...any) { errs = append(errs, fmt.Errorf("train.Config."+format, a...)) }
+	for _, f := range []struct {
+		name string
+		v    int
+	}{{"Epochs", c.Epochs}, {"MaxSteps", c.MaxSteps}, {"BatchSize", c.BatchSize}, {"GradAccumSteps", c.GradAccumSteps}, {"EvalEvery", c.EvalEvery}} {
+		if f.v < 0 {
+			bad("%s is %d: want at least 1, or 0 for the default", f.name, f.v)
+		}
+	}
+	if c.LR < 0 || math.IsInf(c.LR, 0) || c.LR > 10 {
+		bad("LR is %g: want a learning rate such as 2e-4", c.LR)
+	}
+	if c.WarmupRatio < 0 || c.WarmupRatio > 1 {
+		bad("WarmupRatio is %g: want a share of the steps, 0 to 1", c.WarmupRatio)
+	}
+	if c.WeightDecay < 0 {
+		bad("WeightDecay is %g: want 0 or more", c.WeightDecay)
+	}
+	if c.Beta1 < 0 || c.Beta1 >= 1 || c.Beta2 < 0 || c.Beta2 >= 1 {
+		bad("Beta1 and Beta2 are %g and %g: want 0 to below 1", c.Beta1, c.Beta2)
+	}
+	if c.Eps < 0 {
+		bad("Eps is %g: want more than 0", c.Eps)
+	}
+	known := []string{string(Linear), string(Cosine), "constant"}
+	if s := c.Schedule; s != Constant && s != Linear && s != Cosine {
+		err := fmt.Errorf("train.Config.Schedule is %q: want train.Constant, train.Linear or train.Cosine", string(s))
+		if near, ok := text.Nearest(string(s), known); ok {
+			err = fmt.Errorf("%w; did you mean %q?", err, near)
+		}
+		errs = append(errs, err)
+	}
+	return errs
+}
+
+// steps is the number of optimiser steps for n training examples.
+func (c Config) steps(n int) int {
+	per := c.BatchSize * c.GradAccumSteps
+	steps := c.Epochs * ((n + per - 1) / per)
+	if c.MaxSteps > 0 {
+		steps = min(steps, c.MaxSteps)
+	}
+	return steps
+}
+
+// rate is the learning rate of optimiser step i of n, counted from 0: transformers' get_*_schedule_with_warmup.
+func (c Config) rate(i, n int) float64 {
+	warm := int(math.Ceil(c.WarmupRatio * float64(n)))
+	if i < warm {
+		return c.LR * float64(i) / float64(max(1, warm))
+	}
+	done := float64(i-warm) / float64(max(1, n-warm))
+	switch c.Schedule {
+	case Linear:
+		return c.LR * max(0, 1-done)
+	case Cosine:
+		return c.LR * max(0, 0.5*(1+math.Cos(math.Pi*done)))
+	}
+	return c.LR
+}
+
+var errNoTrain = errors.New(`the set has no examples in the split "train"`)

@@ -1,0 +1,153 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"lightbox/kernels/tensor"
+	"lightbox/runtime/step"
+	"lightbox/stdlib/data"
+	"lightbox/stdlib/lora"
+	"lightbox/stdlib/models/model"
+	"lightbox/stdlib/text"
+)
+
+type fullParams struct {
+	Config   Config
+	Towers   []model.Tower
+	Skeleton func() (model.Model, error) `key:"-"`
+}
+
+// Full trains every weight of the systems on the set's split "train": full fine-tuning, or pretraining from
+// models.New. Towers, where named, are the only ones trained (model.Language, model.Vision, model.Connector).
+// The result is a new checkpoint in float32; adapters of the given systems are an error, since they would be lost.
+func Full(base model.Systems, set data.Set, c Config, towers ...model.Tower) model.Systems {
+	return base.Map(func(s model.System) model.System {
+		if len(s.Adapters) > 0 {
+			return s.Trained(step.Bad(fullOp, fmt.Errorf("system %s has %d adapters, which full training would drop", s.Name(), len(s.Adapters))))
+		}
+		return s.Trained(step.New(fullOp, fullParams{c, towers, s.Skeleton}, s.Base, set.Ref()))
+	})
+}
+
+var fullOp = &step.Op{Name: "train.Full", Version: "1", Seeded: true,
+	Check: func(s step.Step) []error {
+		p := s.Params.(fullParams)
+		return append(p.Config.check(), checkTowers(p.Towers)...)
+	},
+	Cost: func(s step.Step) step.Cost {
+		p := s.Params.(fullParams)
+		return cost(p.Config, p.Skeleton, true)
+	},
+	Run: func(ctx *step.Context, dir string) error {
+		p := ctx.Step().Params.(fullParams)
+		c := p.Config.filled()
+		m, train, valid, err := openFull(ctx, c)
+		if err != nil {
+			return err
+		}
+		params := thaw(m, func(q model.Param) bool { return len(p.Towers) == 0 || slices.Contains(p.Towers, q.Tower) })
+		t, err := newTrainer(ctx, c, params, captioning(m, c, nil), train, valid)
+		if err != nil {
+			return err
+		}
+		if err := t.run(ctx); err != nil {
+			return err
+		}
+		return m.Save(dir, tensor.F32)
+	}}
+
+// openFull gives a private float32 copy of the first input's model, and the splits of the last.
+func openFull(ctx *step.Context, c Config) (model.Model, *source, *source, error) {
+	in := ctx.Step().In
+	r, err := data.Open(ctx.Input(len(in) - 1))
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	shared, err := lora.Open(ctx, model.System{Base: in[0]})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	m := shared.Trainable()
+	return m, newSource(m, r, "train", c.Prompt), newSource(m, r, "valid", c.Prompt), nil
+}
+
+// thaw lets the chosen parameters be trained and lists them.
+func thaw(m model.Model, chosen func(model.Param) bool) []param {
+	var out []param
+	for _, q := range m.Params() {
+		if chosen(q) {
+			q.T().SetRequiresGrad(true)
+			out = append(out, param{q.Name, q.T()})
+		}
+	}
+	return out
+}
+
+func checkTowers(towers []model.Tower) []error {
+	known := []string{string(model.Language), string(model.Vision), string(model.Connector)}
+	var errs []error
+	for _, t := range towers {
+		if !slices.Contains(known, string(t)) {
+			err := fmt.Errorf("no tower %q: want %s", string(t), strings.Join(known, ", "))
+			if near, ok := text.Nearest(string(t), known); ok {
+				err = fmt.Errorf("%w; did you mean %q?", err, near)
+			}
+			errs = append(errs, err)
+		}
+	}
+	return errs
+}
+
+// captioning is the objective of language modelling: the caption's tokens, given image and prompt. begin may be nil.
+func captioning(m model.Model, c Config, begin func(step, pass int)) objective {
+	if begin == nil {
+		begin = func(int, int) {}
+	}
+	return objective{
+		tokens: (*model.Sample).LossTokens,
+		loss: func(_ *source, b batch, tape *tensor.Tape, weight float32) (*tensor.Tensor, float64) {
+			loss, nll := model.Loss(m, &model.Batch{Samples: b.samples, Tape: tape, Checkpoint: c.GradientCheckpointing}, weight)
+			sum := 0.0
+			for _, v := range nll {
+				sum += float64(v)
+			}
+			return loss, sum
+		},
+		begin: begin,
+		ended: func() {},
+	}
+}
+
+// Guesses for the estimate of a plan, whose set is not read yet.
+const (
+	guessExamples = 2000
+	guessText     = 64 // tokens of prompt and caption
+	guessLoss     = 32 // of which caption
+)
+
+// cost estimates a training run from the model's configuration.
+func cost(c Config, skeleton func() (model.Model, error), full bool) step.Cost {
+	if skeleton == nil {
+		return step.Cost{}
+	}
+	m, err := skeleton()
+	if err != nil {
+		return step.Cost{}
+	}
+	c = c.filled()
+	n := guessExamples
+	e := m.Estimate(model.Work{Sequences: c.BatchSize, Tokens: m.Info().ImageTokens + guessText, Rows: guessLoss,
+		Images: c.BatchSize, Train: true, Full: full, Checkpoint: c.GradientCheckpointing})
+	passes := float64(c.steps(n) * c.GradAccumSteps)
+	peak := e.Weights + e.Activation
+	if full {
+		peak += 4 * e.Weights // a float32 copy, its gradients and two moments
+	}
+	return step.Cost{FLOPs: passes * e.FLOPs, ReadBytes: passes * e.ReadBytes, PeakBytes: peak,
+		Note: fmt.Sprintf("%d steps of %d, taking the set for %d examples", c.steps(n), c.BatchSize*c.GradAccumSteps, n)}
+}
+
+var errNoAttributes = errors.New(`name the attributes to learn, such as "modality", "finding", "side"`)

@@ -1,0 +1,283 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"lightbox/kernels/ops"
+	"lightbox/kernels/tensor"
+	"lightbox/runtime/step"
+	"lightbox/stdlib/models/model"
+)
+
+// A param is one tensor that training changes. It is f32 and requires a gradient.
+type param struct {
+	name string
+	t    *tensor.Tensor
+}
+
+// An objective is what is minimised: it runs a batch and says its loss.
+type objective struct {
+	// tokens is the weight of a sample in the mean: its loss tokens, or 1.
+	tokens func(*model.Sample) int
+	// loss is weight·Σ over the tokens of a batch of src, on the tape, and that sum unweighted.
+	loss func(src *source, b batch, tape *tensor.Tape, weight float32) (*tensor.Tensor, float64)
+	// begin announces an optimiser step and forward pass, for what is random in the model (dropout).
+	begin func(step, pass int)
+	// ended leaves training mode, for validation and for the end.
+	ended func()
+}
+
+type trainer struct {
+	cfg    Config
+	seed   uint64
+	dev    *ops.Device
+	params []param
+	m, v   []*tensor.Tensor
+	best   []*tensor.Tensor // copies of params at the lowest validation loss
+	state  state
+	obj    objective
+	train  *source
+	valid  *source
+}
+
+func newTrainer(ctx *step.Context, cfg Config, params []param, obj objective, train, valid *source) (*trainer, error) {
+	if train.len() == 0 {
+		return nil, errNoTrain
+	}
+	t := &trainer{cfg: cfg, seed: seedOf(ctx, cfg), dev: ops.From(ctx), params: params, obj: obj, train: train, valid: valid}
+	if len(params) == 0 {
+		return nil, errors.New("nothing to train: no parameter requires a gradient")
+	}
+	for _, p := range params {
+		t.m = append(t.m, t.dev.Zeros(tensor.F32, p.t.Shape()...))
+		t.v = append(t.v, t.dev.Zeros(tensor.F32, p.t.Shape()...))
+	}
+	return t, nil
+}
+
+func seedOf(ctx *step.Context, c Config) uint64 {
+	if c.Seed != 0 {
+		return c.Seed
+	}
+	return ctx.Seed
+}
+
+// checkpointEvery bounds what a kill can lose.
+const checkpointEvery = 20 * time.Second
+
+// run trains to the end, resuming from the step's checkpoint where there is one.
+func (t *trainer) run(ctx *step.Context) error {
+	scratch, err := ctx.Scratch()
+	if err != nil {
+		return err
+	}
+	if err := t.resume(scratch, ctx.Logf); err != nil {
+		return err
+	}
+	steps := t.cfg.steps(t.train.len())
+	if t.state.Step > 0 {
+		ctx.Logf("resumed at step %d of %d", t.state.Step, steps)
+	}
+	feed, stop := context.WithCancel(ctx)
+	defer stop()
+	batches := t.train.ahead(feed, micro(t.cfg, t.seed, t.train.len(), t.state.Step, steps))
+	defer func() { // the encoder's goroutine must be gone before the model is used again
+		stop()
+		for range batches {
+		}
+	}()
+	saved := time.Now()
+	for {
+		if err := ctx.Err(); err != nil {
+			return errors.Join(err, t.save(scratch))
+		}
+		if t.due(steps) {
+			if err := t.evaluate(ctx, steps); err != nil {
+				return err
+			}
+			continue
+		}
+		if t.state.Step == steps {
+			break
+		}
+		if err := t.step(ctx, batches, steps); err != nil {
+			return err
+		}
+		if time.Since(saved) > checkpointEvery {
+			if err := t.save(scratch); err != nil {
+				return err
+			}
+			saved = time.Now()
+		}
+	}
+	t.obj.ended()
+	if t.best != nil {
+		for i, p := range t.params {
+			ops.SetFloats(p.t, ops.Floats(t.best[i]))
+		}
+		ctx.Logf("kept the weights of step %d, loss %.4f on valid", t.state.BestStep, t.state.BestLoss)
+	}
+	return nil
+}
+
+// step is one optimiser step over all its forward passes.
+func (t *trainer) step(ctx *step.Context, batches <-chan batch, steps int) error {
+	began := time.Now()
+	at := t.state.Step
+	n := passes(t.cfg, t.train.len(), at)
+	group := make([]batch, 0, n)
+	tokens := 0
+	for range n {
+		b, ok := <-batches
+		if !ok {
+			return ctx.Err()
+		}
+		if b.err != nil {
+			return b.err
+		}
+		for _, s := range b.samples {
+			tokens += t.obj.tokens(s)
+		}
+		group = append(group, b)
+	}
+	for _, p := range t.params {
+		p.t.ZeroGrad()
+	}
+	sum := 0.0
+	for pass, b := range group {
+		t.obj.begin(at, pass)
+		tape := tensor.NewTape()
+		loss, part := t.obj.loss(t.train, b, tape, 1/float32(tokens))
+		tape.Backward(loss)
+		tape.Release()
+		sum += part
+	}
+	loss := sum / float64(tokens)
+	norm := t.gradNorm()
+	if math.IsNaN(loss) || math.IsInf(loss, 0) || math.IsNaN(norm) || math.IsInf(norm, 0) {
+		return t.diverged(group, loss, norm)
+	}
+	t.update(at, steps, norm)
+	t.state.Step++
+	ctx.Metric("loss", int64(t.state.Step), loss)
+	ctx.Metric("lr", int64(t.state.Step), t.cfg.rate(at, steps))
+	ctx.Metric("grad_norm", int64(t.state.Step), norm)
+	ctx.Progress(int64(t.state.Step), int64(steps), fmt.Sprintf("loss %.4f, %.0f tokens/s", loss, float64(tokens)/time.Since(began).Seconds()))
+	return nil
+}
+
+func (t *trainer) gradNorm() float64 {
+	sum := 0.0
+	for _, p := range t.params {
+		if g := p.t.Grad(); g != nil {
+			sum += ops.SumSquares(g)
+		}
+	}
+	return math.Sqrt(sum)
+}
+
+func (t *trainer) update(at, steps int, norm float64) {
+	scale := 1.0
+	if t.cfg.ClipNorm > 0 {
+		scale = min(1, t.cfg.ClipNorm/(norm+1e-6))
+	}
+	for i, p := range t.params {
+		g := p.t.Grad()
+		if g == nil {
+			continue
+		}
+		if scale != 1 {
+			ops.ScaleInPlace(g, float32(scale))
+		}
+		ops.AdamW(p.t, g, t.m[i], t.v[i], ops.AdamWStep{
+			LR: t.cfg.rate(at, steps), Beta1: t.cfg.Beta1, Beta2: t.cfg.Beta2, Eps: t.cfg.Eps,
+			WeightDecay: t.cfg.WeightDecay, Step: at + 1,
+		})
+	}
+}
+
+// diverged says where a loss or gradient stopped being a number.
+func (t *trainer) diverged(group []batch, loss, norm float64) error {
+	var ids []string
+	for _, b := range group {
+		for _, i := range b.at {
+			ids = append(ids, t.train.id(i))
+		}
+	}
+	where := "no single gradient is to blame"
+	for _, p := range t.params {
+		if g := p.t.Grad(); g != nil {
+			if s := ops.SumSquares(g); math.IsNaN(s) || math.IsInf(s, 0) {
+				where = "the first bad gradient is that of " + p.name
+				break
+			}
+		}
+	}
+	return fmt.Errorf("training diverged at step %d: loss %g, gradient norm %g; %s; its examples: %s; a smaller LR than %g may help",
+		t.state.Step+1, loss, norm, where, strings.Join(ids, ", "), t.cfg.LR)
+}
+
+// due tells whether the loss on "valid" is to be measured before the next step.
+func (t *trainer) due(steps int) bool {
+	if t.valid.len() == 0 || t.state.Step == 0 || t.state.Evaluated == t.state.Step {
+		return false
+	}
+	every := t.cfg.EvalEvery
+	if every == 0 {
+		per := t.cfg.BatchSize * t.cfg.GradAccumSteps
+		every = (t.train.len() + per - 1) / per // an epoch
+	}
+	return t.state.Step%every == 0 || t.state.Step == steps
+}
+
+// evaluate measures the loss on "valid". Interrupted, it leaves the state as it was.
+func (t *trainer) evaluate(ctx *step.Context, steps int) error {
+	t.obj.ended()
+	sum, tokens := 0.0, 0
+	for lo := 0; lo < t.valid.len(); lo += t.cfg.BatchSize {
+		if err := ctx.Err(); err != nil {
+			return nil // the loop sees it next and saves; the evaluation is then done again
+		}
+		at := make([]int, 0, t.cfg.BatchSize)
+		for i := lo; i < min(lo+t.cfg.BatchSize, t.valid.len()); i++ {
+			at = append(at, i)
+		}
+		b := t.valid.safeBatch(at)
+		if b.err != nil {
+			return b.err
+		}
+		for _, s := range b.samples {
+			tokens += t.obj.tokens(s)
+		}
+		scratch := tensor.NewScratch()
+		_, part := t.obj.loss(t.valid, b, scratch, 1)
+		scratch.Release()
+		sum += part
+	}
+	loss := sum / float64(tokens)
+	t.state.Evaluated = t.state.Step
+	ctx.Metric("valid_loss", int64(t.state.Step), loss)
+	ctx.Logf("step %d of %d: loss %.4f on valid", t.state.Step, steps, loss)
+	if t.cfg.KeepBest && (t.state.BestStep == 0 || loss < t.state.BestLoss) {
+		t.keepBest()
+		for i, p := range t.params {
+			ops.SetFloats(t.best[i], ops.Floats(p.t))
+		}
+		t.state.BestStep, t.state.BestLoss = t.state.Step, loss
+	}
+	return nil
+}
+
+func (t *trainer) keepBest() {
+	if t.best != nil {
+		return
+	}
+	for _, p := range t.params {
+		t.best = append(t.best, t.dev.Zeros(tensor.F32, p.t.Shape()...))
+	}
+}

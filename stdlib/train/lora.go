@@ -1,0 +1,110 @@
+package train
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"lightbox/kernels/ops"
+	"lightbox/runtime/step"
+	"lightbox/stdlib/data"
+	"lightbox/stdlib/lora"
+	"lightbox/stdlib/models"
+	"lightbox/stdlib/models/model"
+)
+
+type loraParams struct {
+	LoRA     lora.Config
+	Config   Config
+	Skeleton func() (model.Model, error) `key:"-"`
+}
+
+// LoRA trains an adapter for every system, on the split "train" of the set; the base stays frozen. "valid", where the
+// set has one, gives the loss that is reported; "test" is never seen. The result is the systems with their adapters, a
+// PEFT directory each. Targets are matched against the model before anything runs: one that matches nothing is an error.
+func LoRA(base model.Systems, set data.Set, l lora.Config, c Config) model.Systems {
+	return base.Map(func(s model.System) model.System {
+		return s.Adapted(step.New(loraOp, loraParams{l, c, s.Skeleton}, append(s.Refs(), set.Ref())...))
+	})
+}
+
+var loraOp = &step.Op{Name: "train.LoRA", Version: "1", Seeded: true,
+	Check: func(s step.Step) []error {
+		p := s.Params.(loraParams)
+		errs := p.Config.check()
+		if err := p.LoRA.Check(); err != nil {
+			return append(errs, err)
+		}
+		if p.Skeleton == nil {
+			return errs
+		}
+		m, err := p.Skeleton()
+		if err == nil {
+			_, err = lora.Resolve(m, p.LoRA)
+		}
+		if err != nil {
+			errs = append(errs, err)
+		}
+		return errs
+	},
+	Cost: func(s step.Step) step.Cost {
+		p := s.Params.(loraParams)
+		return cost(p.Config, p.Skeleton, false)
+	},
+	Run: runLoRA,
+}
+
+func runLoRA(ctx *step.Context, dir string) error {
+	st := ctx.Step()
+	p := st.Params.(loraParams)
+	c := p.Config.filled()
+	last := len(st.In) - 1
+	r, err := data.Open(ctx.Input(last))
+	if err != nil {
+		return err
+	}
+	m, err := lora.Open(ctx, model.System{Base: st.In[0], Adapters: st.In[1:last]})
+	if err != nil {
+		return err
+	}
+	plan, err := lora.Resolve(m, p.LoRA)
+	if err != nil {
+		return err
+	}
+	ctx.Logf("LoRA on %d layers: %s of %s parameters train (%.2f%%)", len(plan.Targets),
+		model.Thousands(plan.Params), model.Thousands(plan.Base+plan.Params), plan.Percent())
+	seed := seedOf(ctx, c)
+	a := lora.Apply(m, plan, ops.From(ctx), seed)
+	var params []param
+	for _, q := range a.Params() {
+		params = append(params, param{q.Name, q.Tensor})
+	}
+	obj := captioning(m, c, func(step, pass int) { a.Train(seed, uint64(step)<<20|uint64(pass)) })
+	obj.ended = a.Eval
+	t, err := newTrainer(ctx, c, params, obj, newSource(m, r, "train", c.Prompt), newSource(m, r, "valid", c.Prompt))
+	if err != nil {
+		return err
+	}
+	if err := t.run(ctx); err != nil {
+		return err
+	}
+	if err := a.Save(dir, models.Name(st.In[0])); err != nil {
+		return err
+	}
+	return writePlan(dir, plan)
+}
+
+// writePlan keeps the report of what was adapted beside the adapter.
+func writePlan(dir string, p *lora.Plan) error {
+	raw, err := json.MarshalIndent(struct {
+		Params  int64         `json:"params"`
+		Base    int64         `json:"base"`
+		Percent string        `json:"percent"`
+		Targets []lora.Target `json:"targets"`
+	}{p.Params, p.Base, fmt.Sprintf("%.4f", p.Percent()), p.Targets}, "", " ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "targets.json"), append(raw, '\n'), 0o644)
+}
