@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestGeneratedAssemblyIsCurrent: every generated file names the hash of the generator that made it. It needs no generator,
-// only its sources; whether the outputs were edited by hand since is what running go generate and git diff shows.
+// TestGeneratedAssemblyIsCurrent: every generated file names the hashes of the generator that made it and of its own text,
+// so that the check needs no generator.
 func TestGeneratedAssemblyIsCurrent(t *testing.T) {
 	names, err := filepath.Glob("internal/asm/*.go")
 	if err != nil || len(names) == 0 {
@@ -37,8 +37,11 @@ func TestGeneratedAssemblyIsCurrent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if lines := strings.SplitN(string(text), "\n", 3); len(lines) < 3 || lines[1] != want {
+		lines := strings.SplitN(string(text), "\n", 4)
+		if len(lines) < 4 || lines[1] != want {
 			t.Errorf("%s does not come from the present sources of internal/asm: run go generate ./kernels/cpu", f)
+		} else if lines[2] != fmt.Sprintf("// content: %x", sha256.Sum256([]byte(lines[3]))) {
+			t.Errorf("%s was edited by hand: change internal/asm and run go generate ./kernels/cpu", f)
 		}
 	}
 }

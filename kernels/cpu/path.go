@@ -39,8 +39,8 @@ func pathNames() []string { return []string{"go", "avx2", "avx512", "bf16"} }
 // chosen is the path in use plus one; 0 until the first use.
 var chosen atomic.Uint32
 
-// chooseOnce reads the environment at the first use.
-var chooseOnce sync.Once
+// fromEnvironment reads the variable at the first use.
+var fromEnvironment = sync.OnceValue(func() error { return Choose(os.Getenv(PathVariable)) })
 
 // Current is the path in use: that of the environment variable, else the fastest of the machine that gives the
 // reference's bits. It panics where the variable names no path, or one that the machine lacks; Choose(os.Getenv(…)) at a
@@ -49,20 +49,10 @@ func Current() Path {
 	if p := chosen.Load(); p != 0 {
 		return Path(p - 1)
 	}
-	var err error
-	chooseOnce.Do(func() {
-		if chosen.Load() == 0 {
-			err = Choose(os.Getenv(PathVariable))
-		}
-	})
-	if err != nil {
+	if err := fromEnvironment(); err != nil {
 		panic(err)
 	}
-	p := chosen.Load()
-	if p == 0 {
-		panic(fmt.Errorf("%s names no usable path", PathVariable))
-	}
-	return Path(p - 1)
+	return Path(chosen.Load() - 1)
 }
 
 // Choose sets the path by name; "" is the machine's default. The error of an unknown or missing path lists the usable ones.
