@@ -92,7 +92,7 @@ connector|linear_1|32|48|1|320|
 language|q_proj|48|48|3|1,152|
 language|down_proj|80|48|3|1,536|
 total||||10|3,776|
-3,776 of 135,584 parameters are trained: 2.7850%`
+3,776 of 126,808 parameters are trained: 2.9777%`
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
 	}
