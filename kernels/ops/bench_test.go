@@ -18,6 +18,7 @@ type tiny struct {
 	blocks                    []llamaBlock
 	ones                      *tensor.Tensor
 	rope                      *Rope
+	full                      bool             // every weight trains, and nothing is adapted
 	params                    []*tensor.Tensor // that train
 }
 
@@ -32,8 +33,8 @@ const (
 	benchHeads, benchRank              = 6, 16
 )
 
-func newTiny() *tiny {
-	m := &tiny{r: rand.New(rand.NewPCG(1, 2)), d: CPU()}
+func newTiny(full bool) *tiny {
+	m := &tiny{r: rand.New(rand.NewPCG(1, 2)), d: CPU(), full: full}
 	m.patch, m.class, m.visionPos = m.weight(benchV, 192), m.weight(1, benchV), m.weight(65, benchV)
 	for range 4 {
 		m.vision = append(m.vision, visionBlock{m.weight(benchV, benchV), m.weight(benchV, benchV), m.weight(benchV, benchV), m.weight(benchV, benchV), m.weight(512, benchV), m.weight(benchV, 512)})
@@ -41,6 +42,9 @@ func newTiny() *tiny {
 	m.proj1, m.proj2 = m.weight(benchC, benchV), m.weight(benchC, benchC)
 	m.embed, m.norm = m.weight(benchVocab, benchC), m.d.FromFloats(ones(benchC), benchC)
 	m.ones = m.d.FromFloats(ones(benchV), benchV)
+	if full {
+		m.train(m.norm, m.ones)
+	}
 	for range 5 {
 		c, f := benchC, benchF
 		m.blocks = append(m.blocks, llamaBlock{m.adapted(c, c), m.adapted(c, c), m.adapted(c, c), m.adapted(c, c), m.adapted(f, c), m.adapted(f, c), m.adapted(c, f)})
@@ -58,18 +62,33 @@ func ones(n int) []float32 {
 }
 
 func (m *tiny) weight(n, k int) *tensor.Tensor {
-	return m.d.FromFloats(randoms(m.r, n*k, 0.05), n, k)
+	w := m.d.FromFloats(randoms(m.r, n*k, 0.05), n, k)
+	if m.full {
+		m.train(w)
+	}
+	return w
+}
+
+func (m *tiny) train(ws ...*tensor.Tensor) {
+	for _, w := range ws {
+		w.SetRequiresGrad(true)
+		m.params = append(m.params, w)
+	}
 }
 
 func (m *tiny) adapted(n, k int) lora {
-	l := lora{m.weight(n, k), m.weight(benchRank, k), m.weight(n, benchRank)}
-	l.a.SetRequiresGrad(true)
-	l.b.SetRequiresGrad(true)
-	m.params = append(m.params, l.a, l.b)
+	l := lora{w: m.weight(n, k)}
+	if !m.full {
+		l.a, l.b = m.weight(benchRank, k), m.weight(n, benchRank)
+		m.train(l.a, l.b)
+	}
 	return l
 }
 
 func (l lora) forward(x *tensor.Tensor) *tensor.Tensor {
+	if l.a == nil {
+		return Linear(x, l.w, nil)
+	}
 	return LinearLoRA(x, l.w, nil, Adapter{A: l.a, B: l.b, Scale: 2})
 }
 
@@ -131,11 +150,21 @@ func (m *tiny) loss(tape *tensor.Tape, pixels *tensor.Tensor, batch, text, answe
 	return loss
 }
 
-// BenchmarkTrainStep is a LoRA step of the tiny LLaVA: batch 32, 110 positions, 35 of them with a loss.
+// BenchmarkTrainStep is a step of the tiny LLaVA, LoRA or full with AdamW: batch 32, 110 positions, 35 with a loss.
 func BenchmarkTrainStep(b *testing.B) {
-	m := newTiny()
+	for name, full := range map[string]bool{"lora": false, "full": true} {
+		b.Run(name, func(b *testing.B) { benchmarkStep(b, full) })
+	}
+}
+
+func benchmarkStep(b *testing.B, full bool) {
+	m := newTiny(full)
 	const batch = 32
 	pixels := m.d.FromFloats(randoms(m.r, batch*3*64*64, 1), batch, 3, 64, 64)
+	var first, second []*tensor.Tensor
+	for _, p := range m.params {
+		first, second = append(first, m.d.Zeros(tensor.F32, p.Shape()...)), append(second, m.d.Zeros(tensor.F32, p.Shape()...))
+	}
 	b.ReportAllocs()
 	for b.Loop() {
 		tape := tensor.NewTape()
@@ -143,7 +172,8 @@ func BenchmarkTrainStep(b *testing.B) {
 		b.ReportMetric(float64(tape.SavedBytes())/(1<<20), "saved-MB")
 		tape.Backward(loss)
 		tape.Release()
-		for _, p := range m.params {
+		for i, p := range m.params {
+			AdamW(p, p.Grad(), first[i], second[i], AdamWStep{LR: 1e-4, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Step: 1})
 			p.ZeroGrad()
 		}
 	}
@@ -151,7 +181,7 @@ func BenchmarkTrainStep(b *testing.B) {
 
 // BenchmarkBlockForward is one Llama block on one sequence, without a tape and on a scratch tape.
 func BenchmarkBlockForward(b *testing.B) {
-	m := newTiny()
+	m := newTiny(false)
 	pos := make([]int32, 110)
 	for i := range pos {
 		pos[i] = int32(i)
