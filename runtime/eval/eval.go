@@ -105,7 +105,7 @@ func Run(ctx context.Context, r *recipe.Recipe, o Options) (*Result, error) {
 	start := time.Now()
 	ctx, cancel := context.WithTimeoutCause(ctx, o.Deadline, errTooLong)
 	defer cancel()
-	s := &session{ctx: ctx, recipe: r, opts: o, values: map[*recipe.Var]reflect.Value{}}
+	s := &session{ctx: ctx, recipe: r, opts: o, done: map[*recipe.Var]bool{}, values: map[*recipe.Var]reflect.Value{}}
 	s.run()
 	res := &Result{Recipe: r}
 	for _, v := range r.Vars {
@@ -130,6 +130,7 @@ type session struct {
 	opts   Options
 	in     *interp.Interpreter
 	stderr bytes.Buffer
+	done   map[*recipe.Var]bool
 	values map[*recipe.Var]reflect.Value
 	errs   recipe.Errors
 }
@@ -155,9 +156,13 @@ func (s *session) run() {
 			mark(a.Vars, failed)
 			s.fail(a.Vars[0], err)
 			if s.ctx.Err() != nil {
-				return
+				break
 			}
 		}
+	}
+	globals := s.in.Globals()
+	for v := range s.done {
+		s.values[v] = plain(globals[v.Name])
 	}
 }
 
@@ -179,7 +184,7 @@ func mark(vs []*recipe.Var, failed map[*recipe.Var]bool) {
 	}
 }
 
-// assign evaluates `a = value` inside the var's scope and reads it back.
+// assign evaluates `a = value` inside the var's scope.
 func (s *session) assign(a recipe.Assignment) error {
 	v := a.Vars[0]
 	leave := step.Enter(step.Scope{
@@ -190,9 +195,8 @@ func (s *session) assign(a recipe.Assignment) error {
 	if err := s.eval(a.Source); err != nil {
 		return err
 	}
-	globals := s.in.Globals()
 	for _, v := range a.Vars {
-		s.values[v] = plain(globals[v.Name])
+		s.done[v] = true
 	}
 	return nil
 }
@@ -238,9 +242,11 @@ func (s *session) fail(v *recipe.Var, err error) {
 	case errors.As(err, &p):
 		e.Msg = panicText(p.Value)
 		if m := panicLine.FindStringSubmatch(s.stderr.String()); m != nil {
-			e.Pos.Line, _ = strconv.Atoi(m[1])
-			e.Pos.Column, _ = strconv.Atoi(m[2])
-			e.Len = 1
+			// The interpreter names the place where the function begins.
+			line, _ := strconv.Atoi(m[1])
+			if f := s.recipe.FuncAt(line); f != "" {
+				e.Msg += " (in func " + f + ")"
+			}
 		}
 	default:
 		e.Msg = "the interpreter refused it: " + err.Error()
@@ -253,6 +259,9 @@ func (s *session) fail(v *recipe.Var, err error) {
 // panicText is a panic's value without the noise of runtime errors.
 func panicText(v any) string {
 	var text string
+	if r, ok := v.(reflect.Value); ok && r.IsValid() && r.CanInterface() { // from panic() in a helper
+		v = r.Interface()
+	}
 	switch v := v.(type) {
 	case error:
 		text = v.Error()

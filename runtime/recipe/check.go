@@ -68,6 +68,9 @@ func (c *checker) translate(e types.Error) *Error {
 	if strings.HasPrefix(first, "could not import ") {
 		return nil // imports() said it
 	}
+	if strings.HasSuffix(first, "imported and not used") && c.badImport(e.Pos) {
+		return nil
+	}
 	out := c.make(e.Pos, 1, "", "%s", first)
 	path := c.enclosing(e.Pos)
 	if len(path) > 0 {
@@ -109,6 +112,17 @@ func (c *checker) translate(e types.Error) *Error {
 	return out
 }
 
+// badImport reports whether imports() refused the import at pos.
+func (c *checker) badImport(pos token.Pos) bool {
+	p := c.r.fset.Position(pos)
+	for _, e := range c.errs {
+		if e.Pos.Line == p.Line && strings.Contains(e.Msg, "import") {
+			return true
+		}
+	}
+	return false
+}
+
 // enclosing is the path of nodes at pos, innermost first, ending at a decl.
 func (c *checker) enclosing(pos token.Pos) []ast.Node {
 	var path []ast.Node
@@ -122,9 +136,7 @@ func (c *checker) enclosing(pos token.Pos) []ast.Node {
 		return true
 	})
 	for len(path) > 1 { // an expression that begins at pos is meant whole only if it is no name
-		id, ok := path[0].(*ast.Ident)
-		if ok || path[0].Pos() != pos || path[1].Pos() != pos {
-			_ = id
+		if _, isName := path[0].(*ast.Ident); isName || path[0].Pos() != pos || path[1].Pos() != pos {
 			break
 		}
 		path = path[1:]
@@ -182,13 +194,13 @@ func (c *checker) candidates(id *ast.Ident, path []ast.Node) (names []string, ms
 		names = append(names, im.Name)
 	}
 	names = append(names, types.Universe.Names()...)
-	if near, ok := text.Nearest(id.Name, names); ok && near != id.Name {
-		return []string{near}, "undefined: " + id.Name
-	}
 	for _, p := range c.r.universe.Paths() { // a package that is not imported
 		if p == id.Name || strings.HasSuffix(p, "/"+id.Name) {
 			return []string{}, fmt.Sprintf("undefined: %s; add import %q", id.Name, p)
 		}
+	}
+	if near, ok := text.Nearest(id.Name, names); ok && near != id.Name {
+		return []string{near}, "undefined: " + id.Name
 	}
 	return []string{}, "undefined: " + id.Name
 }

@@ -71,6 +71,9 @@ func (c *checker) text(n ast.Node) string {
 
 // warn adds what is allowed but rarely meant.
 func (c *checker) warn() {
+	if len(c.errs) > 0 {
+		return
+	}
 	if len(c.r.Vars) == 0 {
 		c.errs = append(c.errs, &Error{Pos: c.r.fset.Position(c.r.file.Name.Pos()), Line: c.line(c.r.fset.Position(c.r.file.Name.Pos()).Line),
 			Msg: "the recipe has no vars", Hint: "bind what it computes: var Table = …", Len: len(c.r.file.Name.Name)})
@@ -105,11 +108,11 @@ func (c *checker) order() {
 		}
 	}
 	for _, v := range r.Vars {
-		for _, o := range r.graph.reach(v.rhs) {
+		for _, o := range r.graph.reach(v.rhs, false) {
 			if d := byObj[o]; d != nil {
 				v.Deps = append(v.Deps, d)
 			}
 		}
-		sort.Slice(v.Deps, func(a, b int) bool { return v.Deps[a].spec.Pos() < v.Deps[b].spec.Pos() })
+		sort.Slice(v.Deps, func(a, b int) bool { return v.Deps[a].Pos.Offset < v.Deps[b].Pos.Offset })
 	}
 }

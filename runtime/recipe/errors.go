@@ -84,7 +84,7 @@ func (es Errors) Unwrap() []error {
 	return out
 }
 
-// Sorted orders by position and drops what is said twice at one place.
+// Sorted orders by position and keeps the first thing said of a place.
 func (es Errors) Sorted() Errors {
 	sort.SliceStable(es, func(a, b int) bool {
 		p, q := es[a].Pos, es[b].Pos
@@ -95,7 +95,7 @@ func (es Errors) Sorted() Errors {
 	})
 	var out Errors
 	for _, e := range es {
-		if n := len(out); n > 0 && out[n-1].Pos == e.Pos && out[n-1].Msg == e.Msg {
+		if n := len(out); n > 0 && e.Pos.Line > 0 && out[n-1].Pos == e.Pos {
 			continue
 		}
 		out = append(out, e)

@@ -19,12 +19,13 @@ type graph struct {
 	ident map[token.Pos]*ast.Ident        // names by position, for hashing
 	edges map[types.Object][]types.Object // memo of direct references
 	hash  map[types.Object]string         // memo of content hashes
+	held  map[types.Object]bool           // memo of holds
 	open  map[types.Object]bool           // being hashed: breaks cycles of types
 }
 
 func newGraph(r *Recipe) *graph {
 	g := &graph{r: r, def: map[types.Object]ast.Node{}, meth: map[types.Object][]types.Object{}, ident: map[token.Pos]*ast.Ident{},
-		edges: map[types.Object][]types.Object{}, hash: map[types.Object]string{}, open: map[types.Object]bool{}}
+		edges: map[types.Object][]types.Object{}, hash: map[types.Object]string{}, held: map[types.Object]bool{}, open: map[types.Object]bool{}}
 	for _, v := range r.Vars {
 		if v.obj != nil {
 			g.def[v.obj] = v.rhs
@@ -153,16 +154,20 @@ func (g *graph) direct(o types.Object) []types.Object {
 	return es
 }
 
-// reach is every top-level object that a node needs, transitively.
-func (g *graph) reach(n ast.Node) []types.Object {
+// reach is every top-level object that a node needs, transitively. Without
+// through, it stops at vars: what they need is theirs.
+func (g *graph) reach(n ast.Node, through bool) []types.Object {
 	var out []types.Object
 	seen := map[types.Object]bool{}
 	var visit func(os []types.Object)
 	visit = func(os []types.Object) {
 		for _, o := range os {
-			if !seen[o] {
-				seen[o] = true
-				out = append(out, o)
+			if seen[o] {
+				continue
+			}
+			seen[o] = true
+			out = append(out, o)
+			if _, isVar := o.(*types.Var); through || !isVar {
 				visit(g.direct(o))
 			}
 		}
@@ -180,18 +185,13 @@ func (g *graph) reach(n ast.Node) []types.Object {
 // read join the hash.
 func (r *Recipe) FuncHash(v *Var, params map[string]string) string {
 	g := r.graph
-	reached := g.reach(v.rhs)
-	held := g.holdsFunc(v.rhs)
-	for _, o := range reached {
-		held = held || g.holdsFunc(g.def[o])
-	}
-	if !held {
+	if v.obj == nil || !g.holds(v.obj) {
 		return ""
 	}
 	h := sha256.New()
 	h.Write([]byte(g.normal(v.rhs)))
 	names := map[string]bool{v.Name: true}
-	for _, o := range reached {
+	for _, o := range g.reach(v.rhs, true) {
 		if _, ok := o.(*types.Var); ok {
 			names[o.Name()] = true
 		}
@@ -202,6 +202,21 @@ func (r *Recipe) FuncHash(v *Var, params map[string]string) string {
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+// holds reports whether an object, or anything that it needs, makes a func
+// value.
+func (g *graph) holds(o types.Object) bool {
+	if h, ok := g.held[o]; ok {
+		return h
+	}
+	g.held[o] = false // for cycles of types, which hold no func unless one of them does by itself
+	h := g.holdsFunc(g.def[o])
+	for _, e := range g.direct(o) {
+		h = h || g.holds(e)
+	}
+	g.held[o] = h
+	return h
 }
 
 // holdsFunc reports whether a node makes a func value: a literal, or the name
@@ -241,9 +256,10 @@ func (g *graph) hashOf(o types.Object) string {
 	}
 	g.open[o] = true
 	var b strings.Builder
-	b.WriteString(g.normal(g.def[o]))
-	if c, ok := o.(*types.Const); ok {
-		b.WriteString(" value " + c.Val().ExactString()) // iota and repeated expressions
+	if c, ok := o.(*types.Const); ok { // its value alone: iota and repeated expressions have no text
+		b.WriteString("const " + c.Val().ExactString() + " " + g.typeName(c.Type()))
+	} else {
+		b.WriteString(g.normal(g.def[o]))
 	}
 	for _, m := range g.meth[o] {
 		b.WriteString("\n" + g.normal(g.def[m]))
@@ -253,6 +269,14 @@ func (g *graph) hashOf(o types.Object) string {
 	h := hex.EncodeToString(sum[:])
 	g.hash[o] = h
 	return h
+}
+
+// typeName is a type with the recipe's own types replaced by what they are.
+func (g *graph) typeName(t types.Type) string {
+	if n, ok := types.Unalias(t).(*types.Named); ok && g.def[n.Obj()] != nil {
+		return "#" + g.hashOf(n.Obj())
+	}
+	return types.TypeString(t, (*types.Package).Path)
 }
 
 // normal is the source of a node as tokens: without comments, layout,

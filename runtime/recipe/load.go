@@ -173,7 +173,6 @@ type checker struct {
 	lines    []string
 	errs     Errors
 	warnings Errors
-	bad      map[ast.Node]bool // nodes that were reported, so that lints keep silent about them
 }
 
 // syntax turns the parser's errors into ours; nothing else can be checked.

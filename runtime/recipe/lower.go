@@ -54,16 +54,31 @@ type lowering struct {
 	types map[*Var]string
 }
 
-// typeTexts spells each var's type with reserved aliases, which it collects.
+// typeTexts spells each var's type with reserved aliases for the packages that
+// the types of vars, of ranges and of generic instances mention.
 func (l *lowering) typeTexts() {
 	seen := map[string]bool{}
-	for _, v := range l.r.Vars {
-		for _, p := range packagesOf(v.Type) {
+	note := func(t types.Type) {
+		for _, p := range packagesOf(t) {
 			if p != l.r.pkg {
 				seen[p.Path()] = true
 			}
 		}
 	}
+	for _, v := range l.r.Vars {
+		note(v.Type)
+	}
+	for _, in := range l.r.info.Instances {
+		for i := range in.TypeArgs.Len() {
+			note(in.TypeArgs.At(i))
+		}
+	}
+	ast.Inspect(l.r.file, func(n ast.Node) bool {
+		if s, ok := n.(*ast.RangeStmt); ok {
+			note(l.r.info.Types[s.X].Type)
+		}
+		return true
+	})
 	paths := make([]string, 0, len(seen))
 	for p := range seen {
 		paths = append(paths, p)
@@ -74,8 +89,13 @@ func (l *lowering) typeTexts() {
 	}
 	l.types = map[*Var]string{}
 	for _, v := range l.r.Vars {
-		l.types[v] = types.TypeString(v.Type, func(p *types.Package) string { return l.alias[p.Path()] })
+		l.types[v] = l.spell(v.Type)
 	}
+}
+
+// spell writes a type with reserved aliases.
+func (l *lowering) spell(t types.Type) string {
+	return types.TypeString(t, func(p *types.Package) string { return l.alias[p.Path()] })
 }
 
 func (l *lowering) offset(p token.Pos) int { return l.r.fset.Position(p).Offset }
@@ -158,39 +178,50 @@ func (l *lowering) assignment(vs []*Var) string {
 }
 
 // rewrites collects the edits for what the interpreter lacks: ranging over an
-// integer becomes a counted loop on the same line.
+// integer becomes a counted loop, and inferred type arguments are written out.
 func (l *lowering) rewrites() {
 	n := 0
+	explicit := map[ast.Expr]bool{}
 	ast.Inspect(l.r.file, func(node ast.Node) bool {
-		s, ok := node.(*ast.RangeStmt)
-		if !ok {
-			return true
-		}
-		t, ok := l.r.info.Types[s.X].Type.Underlying().(*types.Basic)
-		if !ok || t.Info()&types.IsInteger == 0 {
-			return true
-		}
-		n++
-		key, bound := fmt.Sprintf("%si%d", reserved, n), fmt.Sprintf("%sn%d", reserved, n)
-		if id, ok := s.Key.(*ast.Ident); ok && id.Name != "_" {
-			key = id.Name
-		}
-		from := s.X.Pos() // for range n
-		if s.Key != nil {
-			from = s.Key.Pos()
-		} else {
-			from = s.Range
-		}
-		kind := types.TypeString(types.Default(l.r.info.Types[s.X].Type), func(p *types.Package) string {
-			if p == l.r.pkg {
-				return ""
+		switch s := node.(type) {
+		case *ast.IndexExpr:
+			explicit[s.X] = true
+		case *ast.IndexListExpr:
+			explicit[s.X] = true
+		case *ast.Ident:
+			in, ok := l.r.info.Instances[s]
+			if _, isFunc := l.r.info.Uses[s].(*types.Func); ok && isFunc && !explicit[s] {
+				args := make([]string, in.TypeArgs.Len())
+				for i := range args {
+					args[i] = l.spell(in.TypeArgs.At(i))
+				}
+				end := l.offset(s.End())
+				l.edits = append(l.edits, edit{end, end, "[" + strings.Join(args, ", ") + "]"})
 			}
-			return p.Name()
-		})
-		x := string(l.r.Source[l.offset(s.X.Pos()):l.offset(s.X.End())])
-		l.edits = append(l.edits, edit{l.offset(from), l.offset(s.X.End()),
-			fmt.Sprintf("%s, %s := %s(0), %s(%s); %s < %s; %s++", key, bound, kind, kind, x, key, bound, key)})
+		case *ast.RangeStmt:
+			t, ok := l.r.info.Types[s.X].Type.Underlying().(*types.Basic)
+			if ok && t.Info()&types.IsInteger != 0 {
+				n++
+				l.counted(s, n)
+			}
+		}
 		return true
 	})
-	sort.Slice(l.edits, func(a, b int) bool { return l.edits[a].from < l.edits[b].from })
+	sort.SliceStable(l.edits, func(a, b int) bool { return l.edits[a].from < l.edits[b].from })
+}
+
+// counted rewrites `for i := range x` on its line.
+func (l *lowering) counted(s *ast.RangeStmt, n int) {
+	key, bound := fmt.Sprintf("%si%d", reserved, n), fmt.Sprintf("%sn%d", reserved, n)
+	if id, ok := s.Key.(*ast.Ident); ok && id.Name != "_" {
+		key = id.Name
+	}
+	from := s.Range // for range n
+	if s.Key != nil {
+		from = s.Key.Pos()
+	}
+	kind := l.spell(types.Default(l.r.info.Types[s.X].Type))
+	x := string(l.r.Source[l.offset(s.X.Pos()):l.offset(s.X.End())])
+	l.edits = append(l.edits, edit{l.offset(from), l.offset(s.X.End()),
+		fmt.Sprintf("%s, %s := %s(0), %s(%s); %s < %s; %s++", key, bound, kind, kind, x, key, bound, key)})
 }

@@ -109,6 +109,16 @@ func (r *Recipe) Line(n int) string {
 	return strings.TrimSuffix(lines[n-1], "\r")
 }
 
+// FuncAt is the name of the recipe's function that spans a line, or "".
+func (r *Recipe) FuncAt(line int) string {
+	for _, d := range r.file.Decls {
+		if f, ok := d.(*ast.FuncDecl); ok && r.fset.Position(f.Pos()).Line <= line && line <= r.fset.Position(f.End()).Line {
+			return f.Name.Name
+		}
+	}
+	return ""
+}
+
 // Universe is what the recipe was checked against.
 func (r *Recipe) Universe() Universe { return r.universe }
 

@@ -7,8 +7,8 @@ import (
 	"reflect"
 )
 
-func table_errors() table {
-	return table{
+func table_errors() members {
+	return members{
 		"As":             reflect.ValueOf(errors.As),
 		"ErrUnsupported": reflect.ValueOf(errors.ErrUnsupported),
 		"Is":             reflect.ValueOf(errors.Is),

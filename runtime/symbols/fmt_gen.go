@@ -7,8 +7,8 @@ import (
 	"reflect"
 )
 
-func table_fmt() table {
-	return table{
+func table_fmt() members {
+	return members{
 		"Append":       reflect.ValueOf(fmt.Append),
 		"Appendf":      reflect.ValueOf(fmt.Appendf),
 		"Appendln":     reflect.ValueOf(fmt.Appendln),

@@ -9,14 +9,15 @@ import (
 	"reflect"
 )
 
-func table_lightbox_stdlib_frame() table {
-	return table{
+func table_lightbox_stdlib_frame() members {
+	return members{
 		"Bool":           reflect.ValueOf(frame.Bool),
 		"Caption":        reflect.ValueOf(constant.MakeFromLiteral("\"caption\"", token.STRING, 0)),
 		"CaptionColumns": reflect.ValueOf(frame.CaptionColumns),
 		"Column":         reflect.ValueOf((*frame.Column)(nil)),
 		"Compile":        reflect.ValueOf(frame.Compile),
 		"Expr":           reflect.ValueOf((*frame.Expr)(nil)),
+		"Extend":         reflect.ValueOf(frame.Extend),
 		"Format":         reflect.ValueOf(frame.Format),
 		"Frame":          reflect.ValueOf((*frame.Frame)(nil)),
 		"ID":             reflect.ValueOf(constant.MakeFromLiteral("\"id\"", token.STRING, 0)),

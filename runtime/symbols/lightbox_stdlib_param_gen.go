@@ -7,8 +7,8 @@ import (
 	"reflect"
 )
 
-func table_lightbox_stdlib_param() table {
-	return table{
+func table_lightbox_stdlib_param() members {
+	return members{
 		"Bool":   reflect.ValueOf(param.Bool),
 		"Dir":    reflect.ValueOf(param.Dir),
 		"Float":  reflect.ValueOf(param.Float),

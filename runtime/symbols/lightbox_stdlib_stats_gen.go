@@ -7,8 +7,8 @@ import (
 	"reflect"
 )
 
-func table_lightbox_stdlib_stats() table {
-	return table{
+func table_lightbox_stdlib_stats() members {
+	return members{
 		"BCa":          reflect.ValueOf(stats.BCa),
 		"Bootstrap":    reflect.ValueOf(stats.Bootstrap),
 		"Correlation":  reflect.ValueOf((*stats.Correlation)(nil)),

@@ -7,8 +7,8 @@ import (
 	"reflect"
 )
 
-func table_lightbox_stdlib_text() table {
-	return table{
+func table_lightbox_stdlib_text() members {
+	return members{
 		"Nearest": reflect.ValueOf(text.Nearest),
 	}
 }

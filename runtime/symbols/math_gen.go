@@ -9,8 +9,8 @@ import (
 	"reflect"
 )
 
-func table_math() table {
-	return table{
+func table_math() members {
+	return members{
 		"Abs":                    reflect.ValueOf(math.Abs),
 		"Acos":                   reflect.ValueOf(math.Acos),
 		"Acosh":                  reflect.ValueOf(math.Acosh),

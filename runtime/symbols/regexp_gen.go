@@ -7,8 +7,8 @@ import (
 	"regexp"
 )
 
-func table_regexp() table {
-	return table{
+func table_regexp() members {
+	return members{
 		"Compile":          reflect.ValueOf(regexp.Compile),
 		"CompilePOSIX":     reflect.ValueOf(regexp.CompilePOSIX),
 		"Match":            reflect.ValueOf(regexp.Match),

@@ -7,8 +7,8 @@ import (
 	"sort"
 )
 
-func table_sort() table {
-	return table{
+func table_sort() members {
+	return members{
 		"Find":              reflect.ValueOf(sort.Find),
 		"Float64Slice":      reflect.ValueOf((*sort.Float64Slice)(nil)),
 		"Float64s":          reflect.ValueOf(sort.Float64s),

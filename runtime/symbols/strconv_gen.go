@@ -9,8 +9,8 @@ import (
 	"strconv"
 )
 
-func table_strconv() table {
-	return table{
+func table_strconv() members {
+	return members{
 		"AppendBool":               reflect.ValueOf(strconv.AppendBool),
 		"AppendFloat":              reflect.ValueOf(strconv.AppendFloat),
 		"AppendInt":                reflect.ValueOf(strconv.AppendInt),

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-func table_strings() table {
-	return table{
+func table_strings() members {
+	return members{
 		"Builder":        reflect.ValueOf((*strings.Builder)(nil)),
 		"Clone":          reflect.ValueOf(strings.Clone),
 		"Compare":        reflect.ValueOf(strings.Compare),

@@ -34,8 +34,8 @@ import (
 //go:embed data/*.gz
 var files embed.FS
 
-// table maps a package's exported names to what the interpreter uses.
-type table = map[string]reflect.Value
+// members maps a package's exported names to what the interpreter uses.
+type members = map[string]reflect.Value
 
 // Exports are the symbol tables by the interpreter's key, "path/name".
 func Exports() map[string]map[string]reflect.Value {

@@ -2,18 +2,22 @@
 
 package symbols
 
-var tables = map[string]func() table{
-	"errors":                table_errors,
-	"fmt":                   table_fmt,
-	"math":                  table_math,
-	"regexp":                table_regexp,
-	"sort":                  table_sort,
-	"strconv":               table_strconv,
-	"strings":               table_strings,
-	"time":                  table_time,
-	"unicode":               table_unicode,
-	"lightbox/stdlib/frame": table_lightbox_stdlib_frame,
-	"lightbox/stdlib/param": table_lightbox_stdlib_param,
-	"lightbox/stdlib/stats": table_lightbox_stdlib_stats,
-	"lightbox/stdlib/text":  table_lightbox_stdlib_text,
+var tables = map[string]func() members{
+	"errors":                       table_errors,
+	"fmt":                          table_fmt,
+	"math":                         table_math,
+	"regexp":                       table_regexp,
+	"sort":                         table_sort,
+	"strconv":                      table_strconv,
+	"strings":                      table_strings,
+	"time":                         table_time,
+	"unicode":                      table_unicode,
+	"lightbox/stdlib/frame":        table_lightbox_stdlib_frame,
+	"lightbox/stdlib/lora":         table_lightbox_stdlib_lora,
+	"lightbox/stdlib/models":       table_lightbox_stdlib_models,
+	"lightbox/stdlib/models/model": table_lightbox_stdlib_models_model,
+	"lightbox/stdlib/param":        table_lightbox_stdlib_param,
+	"lightbox/stdlib/stats":        table_lightbox_stdlib_stats,
+	"lightbox/stdlib/table":        table_lightbox_stdlib_table,
+	"lightbox/stdlib/text":         table_lightbox_stdlib_text,
 }

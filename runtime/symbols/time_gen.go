@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-func table_time() table {
-	return table{
+func table_time() members {
+	return members{
 		"Duration":      reflect.ValueOf((*time.Duration)(nil)),
 		"Hour":          reflect.ValueOf(time.Hour),
 		"Microsecond":   reflect.ValueOf(time.Microsecond),

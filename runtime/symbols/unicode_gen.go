@@ -9,8 +9,8 @@ import (
 	"unicode"
 )
 
-func table_unicode() table {
-	return table{
+func table_unicode() members {
+	return members{
 		"ASCII_Hex_Digit":                    reflect.ValueOf(unicode.ASCII_Hex_Digit),
 		"Adlam":                              reflect.ValueOf(unicode.Adlam),
 		"Ahom":                               reflect.ValueOf(unicode.Ahom),

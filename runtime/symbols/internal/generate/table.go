@@ -68,7 +68,7 @@ func symbolTable(pkg *types.Package, entry allow.Package) ([]byte, error) {
 		}
 		fmt.Fprintf(&b, "%q\n", p)
 	}
-	fmt.Fprintf(&b, ")\n\nfunc %s() table {\nreturn table{\n%s}\n}\n", tableFunc(pkg.Path()), rows.String())
+	fmt.Fprintf(&b, ")\n\nfunc %s() members {\nreturn members{\n%s}\n}\n", tableFunc(pkg.Path()), rows.String())
 	b.Write(wrappers.Bytes())
 	if !bytes.Contains(rows.Bytes(), []byte(pkg.Name()+".")) {
 		return nil, fmt.Errorf("%s exports nothing that recipes could use", pkg.Path())
