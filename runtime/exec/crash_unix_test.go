@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -84,6 +85,39 @@ func TestKill(t *testing.T) {
 		t.Errorf("left behind: %v", left)
 	}
 	t.Logf("%d kills", kills)
+}
+
+// TestKillWhileCommitting kills children at moments spread over the writing
+// of a large artifact: afterwards it is whole or not there at all.
+func TestKillWhileCommitting(t *testing.T) {
+	const size = 4 << 20
+	root := t.TempDir()
+	absent, whole := 0, 0
+	for i := range 14 {
+		dir := filepath.Join(root, strconv.Itoa(i))
+		cmd := start(t, childSpec{Store: dir, Steps: 1, Size: size}, io.Discard)
+		waitFor(t, func() bool { // from the moment that the artifact is being written
+			m, _ := filepath.Glob(filepath.Join(dir, "tmp", "*", "sum.txt"))
+			o, _ := filepath.Glob(filepath.Join(dir, "objects", "*"))
+			return len(m)+len(o) > 0
+		})
+		time.Sleep(time.Duration(i*i) * time.Millisecond)
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		s := openStore(t, dir)
+		keys, err := s.Keys()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, k := range keys {
+			if _, err := s.Verify(k); err != nil {
+				t.Errorf("after a kill: %v", err)
+			}
+		}
+		absent += 1 - len(keys)
+		whole += len(keys)
+	}
+	t.Logf("%d absent, %d whole", absent, whole)
 }
 
 // TestInterrupt: the first Ctrl-C ends at a checkpoint with 130 and says

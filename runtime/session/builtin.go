@@ -1,0 +1,6 @@
+package session
+
+import "io/fs"
+
+// builtin is the file system of the recipes that the binary carries.
+func builtin() fs.FS { return nil }
