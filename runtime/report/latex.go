@@ -1,0 +1,188 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"lightbox/runtime/view"
+)
+
+// LaTeX writes a view for a paper: tables in booktabs' style with spans,
+// groups, bold and underlined cells; pictures by \includegraphics. The first
+// line names the packages that it needs.
+func LaTeX(w io.Writer, v view.View, files Files) error {
+	l := latex{files: files}
+	packages := "booktabs"
+	if len(pictures(v)) > 0 {
+		packages += ",graphicx"
+	}
+	fmt.Fprintf(&l.b, "%% \\usepackage{%s}\n", packages)
+	walk(v, l.write)
+	_, err := io.WriteString(w, l.b.String())
+	return err
+}
+
+type latex struct {
+	b     strings.Builder
+	files Files
+	n     int
+}
+
+func (l *latex) write(v view.View) {
+	switch v := v.(type) {
+	case view.Table:
+		l.table(v)
+	case view.Text:
+		l.b.WriteString("\n" + paragraphs(v.Markdown) + "\n")
+	case view.Image:
+		l.n++
+		l.picture(l.files.picture(l.n, ".png"), v.Caption)
+	case view.Figure:
+		l.n++
+		if len(v.PNG) == 0 { // LaTeX reads no SVG
+			fmt.Fprintf(&l.b, "%% figure %d: only as %s\n", l.n, l.files.picture(l.n, ".svg"))
+			return
+		}
+		l.picture(l.files.picture(l.n, ".png"), v.Caption)
+	}
+}
+
+func (l *latex) picture(file, caption string) {
+	if file == "" {
+		fmt.Fprintf(&l.b, "%% a picture that is stored nowhere: %s\n", oneLine(caption))
+		return
+	}
+	fmt.Fprintf(&l.b, "\\begin{figure}[t]\n\\centering\n\\includegraphics[width=\\linewidth]{%s}\n\\caption{%s}\n\\end{figure}\n", file, escapeLaTeX(caption))
+}
+
+// paragraphs are a Markdown text's words without its marks.
+func paragraphs(md string) string {
+	var out []string
+	for _, l := range strings.Split(md, "\n") {
+		out = append(out, escapeLaTeX(strings.NewReplacer("**", "", "`", "").Replace(strings.TrimLeft(l, "# "))))
+	}
+	return strings.Trim(strings.Join(out, "\n"), "\n")
+}
+
+func (l *latex) table(t view.Table) {
+	n := columnsOf(t)
+	var spec strings.Builder
+	for c := range n {
+		spec.WriteString(alignLetter(alignOf(t, view.Cell{}, c)))
+	}
+	l.b.WriteString("\\begin{table}[t]\n\\centering\n")
+	if caption := strings.TrimSpace(sentence(t.Title) + " " + t.Caption); caption != "" {
+		fmt.Fprintf(&l.b, "\\caption{%s}\n", escapeLaTeX(caption))
+	}
+	fmt.Fprintf(&l.b, "\\begin{tabular}{%s}\n\\toprule\n", spec.String())
+	for i, h := range t.Header {
+		l.row(t, h, n, true)
+		if i < len(t.Header)-1 {
+			l.spanRules(h)
+		}
+	}
+	if len(t.Header) > 0 {
+		l.b.WriteString("\\midrule\n")
+	}
+	for i, r := range t.Rows {
+		if r.Rule && i > 0 {
+			l.b.WriteString("\\midrule\n")
+		}
+		if r.Group {
+			fmt.Fprintf(&l.b, "\\multicolumn{%d}{l}{\\textit{%s}} \\\\\n", n, escapeLaTeX(groupText(r)))
+			continue
+		}
+		l.row(t, r.Cells, n, false)
+	}
+	l.b.WriteString("\\bottomrule\n\\end{tabular}\n")
+	for i, f := range t.Footer {
+		if i == 0 {
+			l.b.WriteString("\\par\\smallskip\\footnotesize\n")
+		}
+		end := "\\\\\n"
+		if i == len(t.Footer)-1 {
+			end = "\n"
+		}
+		l.b.WriteString(guard(escapeLaTeX(f)) + end)
+	}
+	l.b.WriteString("\\end{table}\n")
+}
+
+func sentence(s string) string {
+	if s == "" || strings.HasSuffix(s, ".") {
+		return s
+	}
+	return s + "."
+}
+
+func alignLetter(a view.Align) string {
+	return map[view.Align]string{view.Left: "l", view.Center: "c", view.Right: "r"}[a]
+}
+
+func (l *latex) row(t view.Table, cells []view.Cell, n int, header bool) {
+	at := 0
+	var out []string
+	for _, c := range cells {
+		s := escapeLaTeX(c.Text)
+		switch {
+		case s == "":
+		case c.Mark == view.Best:
+			s = "\\textbf{" + s + "}"
+		case c.Mark == view.Second:
+			s = "\\underline{" + s + "}"
+		case c.Dim:
+			s = "{\\footnotesize " + s + "}"
+		}
+		if at == 0 {
+			s = guard(s)
+		}
+		if span := max(1, c.Span); span > 1 {
+			a := alignOf(t, c, at)
+			if header && c.Align == view.Default {
+				a = view.Center
+			}
+			s = fmt.Sprintf("\\multicolumn{%d}{%s}{%s}", span, alignLetter(a), s)
+		} else if header && c.Align != view.Default {
+			s = fmt.Sprintf("\\multicolumn{1}{%s}{%s}", alignLetter(c.Align), s)
+		}
+		out = append(out, s)
+		at += max(1, c.Span)
+	}
+	for ; at < n; at++ {
+		out = append(out, "")
+	}
+	l.b.WriteString(strings.TrimRight(strings.Join(out, " & "), " ") + " \\\\\n")
+}
+
+// spanRules draws a thin rule under every header cell that spans columns.
+func (l *latex) spanRules(cells []view.Cell) {
+	at := 1
+	var rules []string
+	for _, c := range cells {
+		if c.Span > 1 && c.Text != "" {
+			rules = append(rules, fmt.Sprintf("\\cmidrule(lr){%d-%d}", at, at+c.Span-1))
+		}
+		at += max(1, c.Span)
+	}
+	if len(rules) > 0 {
+		l.b.WriteString(strings.Join(rules, " ") + "\n")
+	}
+}
+
+// guard keeps a line's first character from being read as an option of the \\
+// before it.
+func guard(s string) string {
+	if strings.HasPrefix(s, "[") || strings.HasPrefix(s, "*") {
+		return "{}" + s
+	}
+	return s
+}
+
+var latexEscapes = strings.NewReplacer(`\`, `\textbackslash{}`, "{", `\{`, "}", `\}`, "$", `\$`, "&", `\&`, "#", `\#`, "_", `\_`,
+	"%", `\%`, "~", `\textasciitilde{}`, "^", `\textasciicircum{}`, "<", `\textless{}`, ">", `\textgreater{}`, "|", `\textbar{}`,
+	`"`, "''", "`", `\textasciigrave{}`, "–", "--", "—", "---", "−", "$-$", "±", `$\pm$`, "×", `$\times$`, "≤", `$\leq$`, "≥", `$\geq$`, "∼", `$\sim$`,
+	"µ", `$\mu$`, "μ", `$\mu$`, "°", `$^\circ$`, "Δ", `$\Delta$`, "²", "$^2$", "³", "$^3$", "…", `\ldots{}`, "→", `$\rightarrow$`, "\ufffd", "?")
+
+// escapeLaTeX makes a text stand for itself, on one line.
+func escapeLaTeX(s string) string { return latexEscapes.Replace(oneLine(s)) }

@@ -1,0 +1,125 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"lightbox/runtime/view"
+)
+
+// Markdown writes a view as GitHub's Markdown: best in bold, second in <u>,
+// groups as bold rows. Pictures are links to their files.
+func Markdown(w io.Writer, v view.View, files Files) error {
+	m := markdown{files: files}
+	m.write(v)
+	_, err := io.WriteString(w, m.b.String())
+	return err
+}
+
+type markdown struct {
+	b     strings.Builder
+	files Files
+	n     int // pictures so far
+}
+
+func (m *markdown) write(v view.View) {
+	walk(v, func(v view.View) {
+		if m.b.Len() > 0 {
+			m.b.WriteString("\n")
+		}
+		switch v := v.(type) {
+		case view.Table:
+			m.table(v)
+		case view.Text:
+			m.b.WriteString(strings.TrimRight(v.Markdown, "\n") + "\n")
+		case view.Image:
+			m.n++
+			m.picture(m.files.picture(m.n, ".png"), v.Caption, len(v.PNG))
+		case view.Figure:
+			m.n++
+			ext, size := ".png", len(v.PNG)
+			if len(v.SVG) > 0 {
+				ext, size = ".svg", len(v.SVG)
+			}
+			m.picture(m.files.picture(m.n, ext), v.Caption, size)
+		}
+	})
+}
+
+func (m *markdown) picture(file, caption string, size int) {
+	if file == "" {
+		fmt.Fprintf(&m.b, "[picture of %s: %s]\n", kilobytes(size), escapeMarkdown(caption))
+		return
+	}
+	fmt.Fprintf(&m.b, "![%s](<%s>)\n", escapeMarkdown(caption), file)
+}
+
+func (m *markdown) table(t view.Table) {
+	if t.Title != "" {
+		fmt.Fprintf(&m.b, "**%s**\n\n", escapeMarkdown(t.Title))
+	}
+	if t.Caption != "" {
+		fmt.Fprintf(&m.b, "%s\n\n", escapeMarkdown(t.Caption))
+	}
+	n := columnsOf(t)
+	m.b.WriteString("|")
+	for _, h := range heads(t) {
+		fmt.Fprintf(&m.b, " %s |", escapeMarkdown(h))
+	}
+	m.b.WriteString("\n|")
+	for c := range n {
+		m.b.WriteString(map[view.Align]string{view.Left: " :-- |", view.Center: " :-: |", view.Right: " --: |"}[alignOf(t, view.Cell{}, c)])
+	}
+	m.b.WriteString("\n")
+	for _, r := range t.Rows {
+		m.b.WriteString("|")
+		used := 0
+		if r.Group {
+			fmt.Fprintf(&m.b, " **%s** |", escapeMarkdown(groupText(r)))
+			used = 1
+		} else {
+			for _, c := range r.Cells {
+				fmt.Fprintf(&m.b, " %s |", markdownCell(c))
+				m.b.WriteString(strings.Repeat(" |", max(1, c.Span)-1))
+				used += max(1, c.Span)
+			}
+		}
+		m.b.WriteString(strings.Repeat(" |", max(0, n-used)) + "\n")
+	}
+	for i, f := range t.Footer {
+		if i == 0 {
+			m.b.WriteString("\n")
+		}
+		end := "  \n" // a line break
+		if i == len(t.Footer)-1 {
+			end = "\n"
+		}
+		m.b.WriteString(escapeMarkdown(f) + end)
+	}
+}
+
+func markdownCell(c view.Cell) string {
+	s := escapeMarkdown(c.Text)
+	switch {
+	case s == "":
+		return ""
+	case c.Mark == view.Best:
+		return "**" + s + "**"
+	case c.Mark == view.Second:
+		return "<u>" + s + "</u>"
+	}
+	return s
+}
+
+var markdownEscapes = strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "|", `\|`,
+	"~", `\~`, "$", `\$`, "&", "&amp;", "<", "&lt;", ">", "&gt;")
+
+// escapeMarkdown makes a text stand for itself, on one line.
+func escapeMarkdown(s string) string {
+	s = markdownEscapes.Replace(oneLine(s))
+	if s != "" && strings.ContainsRune("#+-=", rune(s[0])) && (len(s) == 1 || s[1] == ' ' || s[1] == s[0]) {
+		s = `\` + s // no heading, list or rule
+	}
+	return s
+}
