@@ -15,11 +15,12 @@ import "sync"
 //
 //	dV += Pᵀ·dO;  dP = dO·Vᵀ;  dS = P·(dP − Σ dO·O)·scale;  dQ += dS·K;  dK += dSᵀ·Q
 
-// AttentionArgs describe q (N, Heads, D), k and v (M, KVHeads, D) and sequences s with queries QStart[s] … QStart[s+1]
-// and keys KStart[s] … KStart[s+1].
+// AttentionArgs describe q (N, Heads, D) and sequences s with queries QStart[s] … QStart[s+1] and keys K[s] and values
+// V[s] (Keys[s], KVHeads, D) each, which may lie anywhere: in one tensor, or in a cache per sequence.
 type AttentionArgs struct {
 	Heads, KVHeads, D int
-	QStart, KStart    []int
+	QStart, Keys      []int
+	K, V              [][]float32
 	Causal            bool
 	Scale             float32
 	Max, Sum          []float32 // (N, Heads): of each row of scores
@@ -47,22 +48,24 @@ func giveBack(p *[]float32) { blockPool.Put(p) }
 type block struct {
 	a                *AttentionArgs
 	head             int
-	q0, nq           int // first row of q and number of rows
-	k0, nk           int // first row of k and the most keys that a row of the block sees
-	see              int // keys that the first row sees
-	ldq, ldk, qo, ko int // row lengths, first elements
+	q0, nq           int       // first row of q and number of rows
+	nk               int       // the most keys that a row of the block sees
+	see              int       // keys that the first row sees
+	k, v             []float32 // of the sequence and head, rows ldk apart
+	ldq, ldk, qo, ko int       // row lengths; first elements within q and within the sequence's keys
 }
 
 // block makes the block of sequence s, head h and the queries from i on.
 func (a *AttentionArgs) block(s, h, i int) block {
-	nq, nk := a.QStart[s+1]-a.QStart[s], a.KStart[s+1]-a.KStart[s]
-	b := block{a: a, head: h, q0: a.QStart[s] + i, nq: min(queryBlock, nq-i), k0: a.KStart[s], nk: nk, see: nk}
+	nq, nk := a.QStart[s+1]-a.QStart[s], a.Keys[s]
+	b := block{a: a, head: h, q0: a.QStart[s] + i, nq: min(queryBlock, nq-i), nk: nk, see: nk}
 	if a.Causal {
 		b.see = nk - nq + i + 1
 		b.nk = b.see + b.nq - 1
 	}
 	b.ldq, b.ldk = a.Heads*a.D, a.KVHeads*a.D
-	b.qo, b.ko = b.q0*b.ldq+h*a.D, b.k0*b.ldk+h/(a.Heads/a.KVHeads)*a.D
+	b.qo, b.ko = b.q0*b.ldq+h*a.D, h/(a.Heads/a.KVHeads)*a.D
+	b.k, b.v = a.K[s][b.ko:], a.V[s][b.ko:]
 	return b
 }
 
@@ -75,18 +78,18 @@ func (b *block) sees(r int) int {
 }
 
 // scores writes s (nq, nk) = scale·QKᵀ, without the mask.
-func (b *block) scores(s, q, k []float32) {
-	Gemm(GemmArgs{M: b.nq, N: b.nk, K: b.a.D, A: q[b.qo:], LDA: b.ldq, B: Mat{F32: k[b.ko:]}, LDB: b.ldk, TransB: true, C: s, LDC: b.nk})
+func (b *block) scores(s, q []float32) {
+	Gemm(GemmArgs{M: b.nq, N: b.nk, K: b.a.D, A: q[b.qo:], LDA: b.ldq, B: Mat{F32: b.k}, LDB: b.ldk, TransB: true, C: s, LDC: b.nk})
 	vec().scale(s[:b.nq*b.nk], s[:b.nq*b.nk], b.a.Scale)
 }
 
 // AttentionForward writes dst (N, Heads, D), a.Max and a.Sum.
-func AttentionForward(dst, q, k, v []float32, a AttentionArgs) {
+func AttentionForward(dst, q []float32, a AttentionArgs) {
 	tasks := a.tasks(a.Heads)
 	Parallel(len(tasks), 1, func(lo, hi int) {
 		for _, t := range tasks[lo:hi] {
 			b := a.block(t.seq, t.head, t.at)
-			b.forward(dst, q, k, v)
+			b.forward(dst, q)
 		}
 	})
 }
@@ -107,12 +110,12 @@ func (a *AttentionArgs) tasks(heads int) []task {
 	return ts
 }
 
-func (b *block) forward(dst, q, k, v []float32) {
+func (b *block) forward(dst, q []float32) {
 	a := b.a
 	buf := borrow(b.nq * b.nk)
 	defer giveBack(buf)
 	s := *buf
-	b.scores(s, q, k)
+	b.scores(s, q)
 	for r := range b.nq {
 		n := b.sees(r)
 		row := s[r*b.nk : (r+1)*b.nk]
@@ -122,37 +125,44 @@ func (b *block) forward(dst, q, k, v []float32) {
 		at := (b.q0+r)*a.Heads + b.head
 		a.Max[at], a.Sum[at] = m, vec().sumLanes(row[:n])
 	}
-	Gemm(GemmArgs{M: b.nq, N: a.D, K: b.nk, A: s, LDA: b.nk, B: Mat{F32: v[b.ko:]}, LDB: b.ldk, C: dst[b.qo:], LDC: b.ldq})
+	Gemm(GemmArgs{M: b.nq, N: a.D, K: b.nk, A: s, LDA: b.nk, B: Mat{F32: b.v}, LDB: b.ldk, C: dst[b.qo:], LDC: b.ldq})
 	for r := range b.nq {
 		y := dst[b.qo+r*b.ldq : b.qo+r*b.ldq+a.D]
 		vec().scale(y, y, 1/a.Sum[(b.q0+r)*a.Heads+b.head])
 	}
 }
 
-// AttentionBackward adds to dq, dk and dv (any may be nil) from dout and the forward's output out.
-func AttentionBackward(dq, dk, dv, dout, out, q, k, v []float32, a AttentionArgs) {
+// AttentionBackward adds to dq and, per sequence, dk and dv (any may be nil) from dout and the forward's output out.
+func AttentionBackward(dq []float32, dk, dv [][]float32, dout, out, q []float32, a AttentionArgs) {
 	group := a.Heads / a.KVHeads
 	seqs := len(a.QStart) - 1
 	Parallel(seqs*a.KVHeads, 1, func(lo, hi int) {
 		for t := lo; t < hi; t++ {
 			s, kh := t/a.KVHeads, t%a.KVHeads
+			var dks, dvs []float32
+			if dk != nil {
+				dks = dk[s]
+			}
+			if dv != nil {
+				dvs = dv[s]
+			}
 			for h := kh * group; h < (kh+1)*group; h++ {
 				for i := 0; i < a.QStart[s+1]-a.QStart[s]; i += queryBlock {
 					b := a.block(s, h, i)
-					b.backward(dq, dk, dv, dout, out, q, k, v)
+					b.backward(dq, dks, dvs, dout, out, q)
 				}
 			}
 		}
 	})
 }
 
-func (b *block) backward(dq, dk, dv, dout, out, q, k, v []float32) {
+func (b *block) backward(dq, dk, dv, dout, out, q []float32) {
 	a := b.a
 	pbuf, dbuf := borrow(b.nq*b.nk), borrow(b.nq*b.nk)
 	defer giveBack(pbuf)
 	defer giveBack(dbuf)
 	p, d := *pbuf, *dbuf
-	b.scores(p, q, k)
+	b.scores(p, q)
 	for r := range b.nq {
 		n := b.sees(r)
 		row := p[r*b.nk : (r+1)*b.nk]
@@ -167,7 +177,7 @@ func (b *block) backward(dq, dk, dv, dout, out, q, k, v []float32) {
 	if dq == nil && dk == nil {
 		return
 	}
-	Gemm(GemmArgs{M: b.nq, N: b.nk, K: a.D, A: dout[b.qo:], LDA: b.ldq, B: Mat{F32: v[b.ko:]}, LDB: b.ldk, TransB: true, C: d, LDC: b.nk})
+	Gemm(GemmArgs{M: b.nq, N: b.nk, K: a.D, A: dout[b.qo:], LDA: b.ldq, B: Mat{F32: b.v}, LDB: b.ldk, TransB: true, C: d, LDC: b.nk})
 	for r := range b.nq {
 		n := b.sees(r)
 		o := b.qo + r*b.ldq
@@ -177,7 +187,7 @@ func (b *block) backward(dq, dk, dv, dout, out, q, k, v []float32) {
 		clear(d[r*b.nk+n : (r+1)*b.nk])
 	}
 	if dq != nil {
-		Gemm(GemmArgs{M: b.nq, N: a.D, K: b.nk, A: d, LDA: b.nk, B: Mat{F32: k[b.ko:]}, LDB: b.ldk, C: dq[b.qo:], LDC: b.ldq, Accumulate: true})
+		Gemm(GemmArgs{M: b.nq, N: a.D, K: b.nk, A: d, LDA: b.nk, B: Mat{F32: b.k}, LDB: b.ldk, C: dq[b.qo:], LDC: b.ldq, Accumulate: true})
 	}
 	if dk != nil {
 		Gemm(GemmArgs{M: b.nk, N: a.D, K: b.nq, A: d, LDA: b.nk, TransA: true, B: Mat{F32: q[b.qo:]}, LDB: b.ldq, C: dk[b.ko:], LDC: b.ldk, Accumulate: true})

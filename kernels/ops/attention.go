@@ -2,6 +2,7 @@ package ops
 
 import (
 	"fmt"
+	"slices"
 
 	"lightbox/kernels/cpu"
 	"lightbox/kernels/tensor"
@@ -33,20 +34,81 @@ func Attention(q, k, v *tensor.Tensor, seg Segments, o AttnOptions) *tensor.Tens
 	launch("attention_forward", func() {
 		a := a
 		a.Max, a.Sum = f32(most), f32(sum)
-		cpu.AttentionForward(f32(out), f32(q), f32(k), f32(v), a)
+		a.K, a.V = split(f32(k), seg.keys(), k), split(f32(v), seg.keys(), v)
+		cpu.AttentionForward(f32(out), f32(q), a)
 	}, out, most, sum, q, k, v)
 	if recording(tape, q, k, v) {
 		sq, sk, sv := q.Slot(), k.Slot(), v.Slot()
 		q0, k0, v0, y := q.Detach(), k.Detach(), v.Detach(), out.Detach()
+		starts := slices.Clone(seg.keys())
 		tape.Record(op, out, []*tensor.Tensor{q, k, v, out, most, sum}, func(dout *tensor.Tensor) {
 			dq, dk, dv := sumOf(sq), sumOf(sk), sumOf(sv)
 			launch("attention_backward", func() {
 				a := a
 				a.Max, a.Sum = f32(most), f32(sum)
-				cpu.AttentionBackward(f32(dq), f32(dk), f32(dv), f32(dout), f32(y), f32(q0), f32(k0), f32(v0), a)
+				a.K, a.V = split(f32(k0), starts, k0), split(f32(v0), starts, v0)
+				cpu.AttentionBackward(f32(dq), split(f32(dk), starts, k0), split(f32(dv), starts, v0), f32(dout), f32(y), f32(q0), a)
 			}, dq, dk, dv, dout, y, q0, k0, v0, most, sum)
 		})
 	}
+	return out
+}
+
+// keys is KStart, or QStart where it is nil.
+func (s Segments) keys() []int {
+	if s.KStart == nil {
+		return s.QStart
+	}
+	return s.KStart
+}
+
+// split cuts data, whose rows are as long as those of like, at the rows starts; nil stays nil.
+func split(data []float32, starts []int, like *tensor.Tensor) [][]float32 {
+	if data == nil {
+		return nil
+	}
+	row := like.Dim(1) * like.Dim(2)
+	parts := make([][]float32, len(starts)-1)
+	for s := range parts {
+		parts[s] = data[starts[s]*row : starts[s+1]*row]
+	}
+	return parts
+}
+
+// AttentionCached is Attention for generation: sequence s has the queries starts[s] to starts[s+1] of q (N, H, D) and its
+// own keys ks[s] and values vs[s] (M, K, D), views of its cache that end with the rows of these queries. It gives the
+// bits of Attention on the same rows, and records no backward.
+func AttentionCached(q *tensor.Tensor, starts []int, ks, vs []*tensor.Tensor, o AttnOptions) *tensor.Tensor {
+	const op = "attention cached"
+	if len(ks) == 0 || len(ks) != len(vs) || len(starts) != len(ks)+1 {
+		tensor.FailValue(op, "ks and vs", fmt.Sprintf("%d and %d", len(ks), len(vs)), "%d, one for each sequence", len(starts)-1)
+	}
+	tape := tapeOf(op, q)
+	if recording(tape, q) {
+		tensor.Fail(op, "q", q, "a query that needs no gradient: it has no backward")
+	}
+	cumulative(op, "starts", starts, q.Dim(0))
+	a := cpu.AttentionArgs{}
+	for s, k := range ks {
+		rows := q.Rows(starts[s], starts[s+1])
+		one := attentionArgs(op, rows, k, vs[s], Segments{QStart: []int{0, rows.Dim(0)}, KStart: []int{0, k.Dim(0)}}, o)
+		if s > 0 && one.KVHeads != a.KVHeads {
+			tensor.Fail(op, fmt.Sprintf("ks[%d]", s), k, "%d heads, as ks[0] has", a.KVHeads)
+		}
+		one.Keys = append(a.Keys, one.Keys...)
+		a = one
+	}
+	a.QStart = starts
+	out := like(tape, q)
+	most := tape.Empty(q.Device(), tensor.F32, q.Dim(0), a.Heads)
+	sum := tape.Empty(q.Device(), tensor.F32, q.Dim(0), a.Heads)
+	launch("attention_forward", func() {
+		a.Max, a.Sum = f32(most), f32(sum)
+		for s := range ks {
+			a.K, a.V = append(a.K, f32(ks[s])), append(a.V, f32(vs[s]))
+		}
+		cpu.AttentionForward(f32(out), f32(q), a)
+	}, slices.Concat([]*tensor.Tensor{out, most, sum, q}, ks, vs)...)
 	return out
 }
 
@@ -61,22 +123,22 @@ func attentionArgs(op string, q, k, v *tensor.Tensor, seg Segments, o AttnOption
 		tensor.Fail(op, "k", k, "(M, K, %d) with K dividing the %d heads of q", q.Dim(2), q.Dim(1))
 	}
 	same(op, "v", k, v)
-	if seg.KStart == nil {
-		seg.KStart = seg.QStart
-	}
+	seg.KStart = seg.keys()
 	cumulative(op, "seg.QStart", seg.QStart, q.Dim(0))
 	cumulative(op, "seg.KStart", seg.KStart, k.Dim(0))
 	if len(seg.QStart) != len(seg.KStart) {
 		tensor.FailValue(op, "seg.KStart", len(seg.KStart), "%d entries, as seg.QStart has", len(seg.QStart))
 	}
-	for s := range len(seg.QStart) - 1 {
+	keys := make([]int, len(seg.QStart)-1)
+	for s := range keys {
 		nq, nk := seg.QStart[s+1]-seg.QStart[s], seg.KStart[s+1]-seg.KStart[s]
 		if nq > 0 && (nk == 0 || o.Causal && nk < nq) {
 			tensor.FailValue(op, fmt.Sprintf("keys of sequence %d", s), nk, "at least one, and with Causal as many as its %d queries", nq)
 		}
+		keys[s] = nk
 	}
 	if o.Scale == 0 {
 		o.Scale = invSqrt(q.Dim(2))
 	}
-	return cpu.AttentionArgs{Heads: q.Dim(1), KVHeads: k.Dim(1), D: q.Dim(2), QStart: seg.QStart, KStart: seg.KStart, Causal: o.Causal, Scale: o.Scale}
+	return cpu.AttentionArgs{Heads: q.Dim(1), KVHeads: k.Dim(1), D: q.Dim(2), QStart: slices.Clone(seg.QStart), Keys: keys, Causal: o.Causal, Scale: o.Scale}
 }

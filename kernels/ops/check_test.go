@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"lightbox/kernels/cpu"
 	"lightbox/kernels/tensor"
 )
 
@@ -60,10 +61,43 @@ func checkOp(t *testing.T, c opCase) {
 		c.compare(t, fmt.Sprintf("with %d threads", n), c.pass(CPU(), data, weight, -1), base)
 	}
 	SetThreads(0)
+	for _, p := range []cpu.Path{cpu.Go, cpu.AVX2, cpu.AVX512} {
+		if p.Missing() != "" {
+			continue // TestPaths says so
+		}
+		path(t, p, func() { c.compare(t, "on path "+p.String(), c.pass(CPU(), data, weight, -1), base) })
+	}
 	if d := guardedDevice(t); d != nil {
 		c.compare(t, "in guarded memory", c.pass(d, data, weight, -1), base)
 	}
 	c.checkBatch(t, data, base)
+}
+
+// path runs f on path p.
+func path(t *testing.T, p cpu.Path, f func()) {
+	t.Helper()
+	before := cpu.Current()
+	if err := cpu.Choose(p.String()); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := cpu.Choose(before.String()); err != nil {
+			t.Fatal(err)
+		}
+	}()
+	f()
+}
+
+// TestPaths says which paths TestOps compared, since a log without failures proves nothing of a path that is not here.
+func TestPaths(t *testing.T) {
+	for _, p := range []cpu.Path{cpu.Go, cpu.AVX2, cpu.AVX512} {
+		t.Run(p.String(), func(t *testing.T) {
+			if lack := p.Missing(); lack != "" {
+				t.Skipf("path %s not run: this processor lacks %s", p, lack)
+			}
+			t.Logf("path %s runs", p)
+		})
+	}
 }
 
 // result is what a forward and two backward passes gave.

@@ -96,6 +96,10 @@ func TestPrefillEqualsDecode(t *testing.T) {
 		one := Attention(q.Rows(lo, hi), k.Rows(0, hi), v.Rows(0, hi), Segments{QStart: []int{0, hi - lo}, KStart: []int{0, hi}}, AttnOptions{Causal: true})
 		sameBits(t, fmt.Sprintf("queries %v", step), Floats(one), Floats(all.Rows(lo, hi)))
 	}
+	starts := []int{0, 1, 51} // the last query of the first 100 rows, and the last 50 of all
+	batch := AttentionCached(ConcatRows(q.Rows(99, 100), q.Rows(100, 150)), starts,
+		[]*tensor.Tensor{k.Rows(0, 100), k}, []*tensor.Tensor{v.Rows(0, 100), v}, AttnOptions{Causal: true})
+	sameBits(t, "cached", Floats(batch), Floats(all.Rows(99, 150)))
 }
 
 // TestFrozen: a frozen Linear keeps neither its input nor a gradient, and the input's memory can be collected.
@@ -343,6 +347,7 @@ func TestShapeErrors(t *testing.T) {
 		{func() {
 			Attention(z("", 4, 2, 2), z("", 3, 2, 2), z("", 3, 2, 2), Segments{QStart: []int{0, 4}, KStart: []int{0, 3}}, AttnOptions{Causal: true})
 		}, `attention: keys of sequence 0 is 3, want at least one, and with Causal as many as its 4 queries`},
+		{func() { AttentionCached(z("", 4, 3, 2), []int{0, 4}, nil, nil, AttnOptions{}) }, `attention cached: ks and vs is 0 and 0, want 1, one for each sequence`},
 		{func() { MeanRows(x, []int{0, 2, 3}) }, `mean rows: starts is [0 2 3], want cumulative lengths from 0 to 4`},
 		{func() { Dropout(x, 1, 0, 0) }, `dropout: p is 1, want a probability in [0, 1)`},
 		{func() { x.Reshape(5, -1) }, `reshape: x is (4, 6) f32, want as many elements as (5, 4)`},
