@@ -203,17 +203,3 @@ func TestDecodeDamaged(t *testing.T) {
 		}
 	}
 }
-
-func BenchmarkJPEG(b *testing.B) {
-	data := readFiles(b)["jpeg/source.jpg"]
-	im, err := Decode(data, "source.jpg")
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.SetBytes(int64(im.W * im.H))
-	for b.Loop() {
-		if _, err := Decode(data, "source.jpg"); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

@@ -46,6 +46,16 @@ var naturalOrder = [64]uint8{
 	53, 60, 61, 54, 47, 55, 62, 63,
 }
 
+// lowerColumn has the bit of a coefficient's column, by its place in the zigzag; 0 for the first row.
+var lowerColumn = func() (t [64]uint8) {
+	for k, at := range naturalOrder {
+		if at >= 8 {
+			t[k] = 1 << (at & 7)
+		}
+	}
+	return t
+}()
+
 // block is one 8x8 block of quantised coefficients in natural order.
 type block [64]int16
 

@@ -197,8 +197,8 @@ func (d *jpegDecoder) scanAlone(s *scan) error {
 				continue
 			}
 			b = block{}
-			d.decodeSequential(c, &b)
-			inverseDCT(&b, c.quant, c.plane[8*y*c.stride+8*x:], c.stride)
+			columns := d.decodeSequential(c, &b)
+			inverseDCT(&b, columns, c.quant, c.plane[8*y*c.stride+8*x:], c.stride)
 		}
 		if err := d.bits.check(); err != nil {
 			return err
@@ -236,9 +236,9 @@ func (d *jpegDecoder) decodeUnit(s *scan, c *component, bx, by int) {
 				continue
 			}
 			b = block{}
-			d.decodeSequential(c, &b)
+			columns := d.decodeSequential(c, &b)
 			if x < c.blocksW && y < c.blocksH {
-				inverseDCT(&b, c.quant, c.plane[8*y*c.stride+8*x:], c.stride)
+				inverseDCT(&b, columns, c.quant, c.plane[8*y*c.stride+8*x:], c.stride)
 			}
 		}
 	}
@@ -262,20 +262,36 @@ func (d *jpegDecoder) decodeBlock(s *scan, c *component, b *block) {
 	}
 }
 
-// decodeSequential decodes all coefficients of a zeroed block (T.81 F.2.2).
-func (d *jpegDecoder) decodeSequential(c *component, b *block) {
+// decodeSequential decodes all coefficients of a zeroed block (T.81 F.2.2). It returns which columns got one below
+// the first row. This is where most of the time goes, so the bit reader's state is kept in locals.
+func (d *jpegDecoder) decodeSequential(c *component, b *block) (columns uint8) {
 	r := &d.bits
 	if n := r.symbol(d.dcTrees[c.dcTable]); n > 0 {
 		c.dc += r.extend(n)
 	}
 	b[0] = int16(c.dc)
 	t := d.acTrees[c.acTable]
+	acc, left := r.acc, r.n
 	for k := 1; k < 64; k++ {
-		sym := r.symbol(t)
+		if left < 32 {
+			r.acc, r.n = acc, left
+			r.fill(8)
+			acc, left = r.acc, r.n
+		}
+		e := t.look[acc>>(64-lookBits)]
+		sym := int(e & 255)
+		if e == 0 {
+			r.acc, r.n = acc, left
+			sym = r.longSymbol(t)
+			acc, left = r.acc, r.n
+		} else {
+			acc <<= e >> 8
+			left -= int(e >> 8)
+		}
 		run, n := sym>>4, sym&15
 		if n == 0 {
 			if run != 15 {
-				return
+				break
 			}
 			k += 15
 			continue
@@ -283,10 +299,25 @@ func (d *jpegDecoder) decodeSequential(c *component, b *block) {
 		k += run
 		if k > 63 {
 			r.fail(errBadRun)
-			return
+			break
 		}
-		b[naturalOrder[k]] = int16(r.extend(n))
+		if left < n {
+			r.acc, r.n = acc, left
+			r.fill(n)
+			acc, left = r.acc, r.n
+		}
+		v := int(acc >> uint(64-n))
+		acc <<= uint(n)
+		left -= n
+		if v < 1<<uint(n-1) {
+			v -= 1<<uint(n) - 1
+		}
+		at := naturalOrder[k]
+		b[at&63] = int16(v)
+		columns |= lowerColumn[k]
 	}
+	r.acc, r.n = acc, left
+	return columns
 }
 
 // decodeDCFirst decodes the upper bits of a DC coefficient (T.81 G.1.2.1).
