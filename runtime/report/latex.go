@@ -75,7 +75,24 @@ func (l *latex) table(t view.Table) {
 	if caption := strings.TrimSpace(sentence(t.Title) + " " + t.Caption); caption != "" {
 		fmt.Fprintf(&l.b, "\\caption{%s}\n", escapeLaTeX(caption))
 	}
-	fmt.Fprintf(&l.b, "\\begin{tabular}{%s}\n\\toprule\n", spec.String())
+	if n > 0 {
+		l.grid(t, n, spec.String())
+	}
+	for i, f := range t.Footer {
+		if i == 0 {
+			l.b.WriteString("\\par\\smallskip\\footnotesize\n")
+		}
+		end := "\\\\\n"
+		if i == len(t.Footer)-1 {
+			end = "\n"
+		}
+		l.b.WriteString(guard(escapeLaTeX(f)) + end)
+	}
+	l.b.WriteString("\\end{table}\n")
+}
+
+func (l *latex) grid(t view.Table, n int, spec string) {
+	fmt.Fprintf(&l.b, "\\begin{tabular}{%s}\n\\toprule\n", spec)
 	for i, h := range t.Header {
 		l.row(t, h, n, true)
 		if i < len(t.Header)-1 {
@@ -96,17 +113,6 @@ func (l *latex) table(t view.Table) {
 		l.row(t, r.Cells, n, false)
 	}
 	l.b.WriteString("\\bottomrule\n\\end{tabular}\n")
-	for i, f := range t.Footer {
-		if i == 0 {
-			l.b.WriteString("\\par\\smallskip\\footnotesize\n")
-		}
-		end := "\\\\\n"
-		if i == len(t.Footer)-1 {
-			end = "\n"
-		}
-		l.b.WriteString(guard(escapeLaTeX(f)) + end)
-	}
-	l.b.WriteString("\\end{table}\n")
 }
 
 func sentence(s string) string {

@@ -63,6 +63,22 @@ func (m *markdown) table(t view.Table) {
 		fmt.Fprintf(&m.b, "%s\n\n", escapeMarkdown(t.Caption))
 	}
 	n := columnsOf(t)
+	if n > 0 {
+		m.grid(t, n)
+	}
+	for i, f := range t.Footer {
+		if i == 0 {
+			m.b.WriteString("\n")
+		}
+		end := "  \n" // a line break
+		if i == len(t.Footer)-1 {
+			end = "\n"
+		}
+		m.b.WriteString(escapeMarkdown(f) + end)
+	}
+}
+
+func (m *markdown) grid(t view.Table, n int) {
 	m.b.WriteString("|")
 	for _, h := range heads(t) {
 		fmt.Fprintf(&m.b, " %s |", escapeMarkdown(h))
@@ -86,16 +102,6 @@ func (m *markdown) table(t view.Table) {
 			}
 		}
 		m.b.WriteString(strings.Repeat(" |", max(0, n-used)) + "\n")
-	}
-	for i, f := range t.Footer {
-		if i == 0 {
-			m.b.WriteString("\n")
-		}
-		end := "  \n" // a line break
-		if i == len(t.Footer)-1 {
-			end = "\n"
-		}
-		m.b.WriteString(escapeMarkdown(f) + end)
 	}
 }
 
