@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"lightbox/stdlib/models/model"
+	"lightbox/stdlib/text/jinja"
 	"lightbox/stdlib/text/tokenizer"
 	"lightbox/stdlib/vision"
 )
@@ -23,10 +24,10 @@ type processor struct {
 	cfg      *Config
 	image    vision.CLIPProcessor
 	tok      *tokenizer.Tokenizer
-	template renderer // nil: the prompt of LLaVA-1.5
-	marker   string   // the image token as text, "<image>"
-	end      int32    // ends an answer to learn; -1 without any
-	eos      []int32  // end an answer when generating
+	template *jinja.Template // nil: the prompt of LLaVA-1.5
+	marker   string          // the image token as text, "<image>"
+	end      int32           // ends an answer to learn; -1 without any
+	eos      []int32         // end an answer when generating
 }
 
 func newProcessor(c *Config, dir string) (*processor, error) {
@@ -117,7 +118,7 @@ func (p *processor) readTemplate(dir string) error {
 	if source == "" {
 		return nil
 	}
-	if p.template, err = parseTemplate(source); err != nil {
+	if p.template, err = jinja.Parse(source); err != nil {
 		return fmt.Errorf("%s: chat template: %w", path, err)
 	}
 	return nil
