@@ -111,9 +111,18 @@ RECIPE is a Go file, a directory that holds one, or the name of a built-in recip
 	})
 	root.AddCommand(c.runCommand(), c.planCommand(), c.checkCommand(), c.showCommand(), c.verifyCommand(),
 		c.gcCommand(), c.doctorCommand(), c.versionCommand())
-	root.RunE = func(cmd *cobra.Command, args []string) error {
-		return cmd.Help()
+	root.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		text := "unknown command " + args[0]
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			text += "; did you mean " + near[0]
+		}
+		return &usageError{errors.New(text), hint(cmd)}
 	}
+	root.SuggestionsMinimumDistance = 2
+	root.RunE = func(cmd *cobra.Command, args []string) error { return cmd.Help() }
 	return root
 }
 
