@@ -245,7 +245,7 @@ func TestStemsRoco(t *testing.T) {
 	}
 }
 
-// ROUGE over real captions, pairs a second; bench/rouge.py is the same in rouge_score.
+// ROUGE-1, -2 and -L over real captions; testdata/bench.py runs it beside rouge_score.
 func BenchmarkROUGE(b *testing.B) {
 	lines := rocoLines(b)
 	var pairs [][2]string
