@@ -34,8 +34,11 @@ func (l *Linear) Forward(x *tensor.Tensor) *tensor.Tensor {
 	if l.Bias != nil {
 		bias = l.Bias.T()
 	}
-	y := ops.Linear(x, l.Weight.T(), bias) // (..., out)
-	for _, a := range l.Adapters {
+	if len(l.Adapters) == 0 {
+		return ops.Linear(x, l.Weight.T(), bias) // (..., out)
+	}
+	y := ops.LinearLoRA(x, l.Weight.T(), bias, l.Adapters[0].adapter()) // (..., out)
+	for _, a := range l.Adapters[1:] {
 		y = ops.Add(y, a.Forward(x))
 	}
 	return y
@@ -59,14 +62,21 @@ type LoRA struct {
 	Noise   *Noise // shared by the model's adapters; nil at inference
 }
 
-// Forward maps x (..., in) to what is added to the layer's output (..., out).
-func (a *LoRA) Forward(x *tensor.Tensor) *tensor.Tensor {
+// adapter is the LoRA as the kernels take it, with this pass's dropout.
+func (a *LoRA) adapter() ops.Adapter {
+	k := ops.Adapter{A: a.A.T(), B: a.B.T(), Scale: a.Scale}
 	if a.Dropout > 0 && a.Noise != nil {
 		// The pass goes into the generator's key, the layer into its counter, 2^40 draws apart.
-		x = ops.Dropout(x, float32(a.Dropout), mix(a.Noise.Seed^mix(a.Noise.Pass)), a.Stream<<40)
+		k.Drop, k.Seed, k.Offset = float32(a.Dropout), mix(a.Noise.Seed^mix(a.Noise.Pass)), a.Stream<<40
 	}
-	h := ops.Linear(x, a.A.T(), nil) // (..., R)
-	return ops.Scale(ops.Linear(h, a.B.T(), nil), a.Scale)
+	return k
+}
+
+// Forward maps x (..., in) to what is added to the layer's output (..., out).
+func (a *LoRA) Forward(x *tensor.Tensor) *tensor.Tensor {
+	k := a.adapter()
+	h := ops.Linear(ops.Dropout(x, k.Drop, k.Seed, k.Offset), k.A, nil) // (..., R)
+	return ops.Scale(ops.Linear(h, k.B, nil), k.Scale)
 }
 
 // Embedding is a table of rows, one per token.

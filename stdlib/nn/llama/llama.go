@@ -184,13 +184,12 @@ func (a *Attention) attend(layer int, q, k, v *tensor.Tensor, lay *layout, start
 	if !lay.cached {
 		return ops.Attention(q, k, v, ops.Segments{QStart: starts, KStart: lay.starts}, o)
 	}
-	var out []*tensor.Tensor
+	var ks, vs []*tensor.Tensor // (M, K, D) each
 	for i, kv := range lay.KV {
 		n := kv.length + lay.Lens[i]
-		seg := ops.Segments{QStart: []int{0, starts[i+1] - starts[i]}, KStart: []int{0, n}}
-		out = append(out, ops.Attention(q.Rows(starts[i], starts[i+1]), kv.k[layer].Rows(0, n), kv.v[layer].Rows(0, n), seg, o))
+		ks, vs = append(ks, kv.k[layer].Rows(0, n)), append(vs, kv.v[layer].Rows(0, n))
 	}
-	return ops.ConcatRows(out...)
+	return ops.AttentionCached(q, starts, ks, vs, o)
 }
 
 func (m *MLP) forward(x *tensor.Tensor) *tensor.Tensor {
