@@ -54,6 +54,8 @@ func (f Filter) kernel() (support float64, weight func(float64) float64) {
 	panic(fmt.Sprintf("vision.Resize: unknown %v; nearest, lanczos, bilinear, bicubic, box and hamming are 0 to 5", f))
 }
 
+// The conversions to float64 below keep compilers from fusing a product with a sum, which would change bits.
+
 func boxWeight(x float64) float64 {
 	if x > -0.5 && x <= 0.5 {
 		return 1
@@ -75,17 +77,17 @@ func hammingWeight(x float64) float64 {
 	}
 	x *= math.Pi
 	const a, b = float64(float32(0.54)), float64(float32(0.46)) // single precision constants, as in Pillow
-	return math.Sin(x) / x * (a + b*math.Cos(x))
+	return math.Sin(x) / x * (a + float64(b*math.Cos(x)))
 }
 
 func bicubicWeight(x float64) float64 {
 	const a = -0.5
 	x = math.Abs(x)
 	if x < 1 {
-		return ((a+2)*x-(a+3))*x*x + 1
+		return float64((float64((a+2)*x)-(a+3))*x*x) + 1
 	}
 	if x < 2 {
-		return (((x-5)*x+8)*x - 4) * a
+		return (float64((float64((x-5)*x)+8)*x) - 4) * a
 	}
 	return 0
 }
@@ -189,7 +191,7 @@ func taps(in, out int, support float64, weight func(float64) float64) []tap {
 	ts := make([]tap, out)
 	ws := make([]float64, 0, 2*int(math.Ceil(support))+1)
 	for i := range ts {
-		center := (float64(i) + 0.5) * scale
+		center := float64((float64(i) + 0.5) * scale)
 		lo := max(int(center-support+0.5), 0)
 		hi := min(int(center+support+0.5), in)
 		ws = ws[:0]
@@ -228,25 +230,31 @@ func clipFixed(v int32) byte {
 	return byte(v)
 }
 
-// resampleRows changes the width.
+// resampleRows changes the width. Red and green share a 64-bit sum: the lower half is exact modulo 2^32, and what
+// its sign borrowed from the upper half is given back at the end.
 func (im *Image) resampleRows(w int, ts []tap) *Image {
 	out := New(w, im.H)
+	const half = 1 << (fractionBits - 1)
+	redGreen, blue := make([]int64, im.W), make([]int64, im.W)
 	for y := range im.H {
-		src := im.Pix[3*y*im.W : 3*(y+1)*im.W]
-		dst := out.Pix[3*y*w : 3*(y+1)*w]
+		src := im.Pix[3*y*im.W:][:3*im.W]
+		for x := range redGreen {
+			p := src[3*x : 3*x+3 : 3*x+3]
+			redGreen[x] = int64(p[0]) | int64(p[1])<<32
+			blue[x] = int64(p[2])
+		}
+		dst := out.Pix[3*y*w:][:3*w]
 		for x := range ts {
-			t := &ts[x]
-			r, g, b := int32(1<<(fractionBits-1)), int32(1<<(fractionBits-1)), int32(1<<(fractionBits-1))
-			win := src[3*t.first:]
-			win = win[:3*len(t.weights)]
-			for _, k := range t.weights {
-				r += int32(win[0]) * k
-				g += int32(win[1]) * k
-				b += int32(win[2]) * k
-				win = win[3:]
+			ks := ts[x].weights
+			rgs, bs := redGreen[ts[x].first:][:len(ks)], blue[ts[x].first:][:len(ks)]
+			rg, b := int64(half|half<<32), int64(half)
+			for i, k := range ks {
+				rg += rgs[i] * int64(k)
+				b += bs[i] * int64(k)
 			}
+			r := int32(rg)
 			o := dst[3*x : 3*x+3 : 3*x+3]
-			o[0], o[1], o[2] = clipFixed(r), clipFixed(g), clipFixed(b)
+			o[0], o[1], o[2] = clipFixed(r), clipFixed(int32((rg-int64(r))>>32)), clipFixed(int32(b))
 		}
 	}
 	return out
