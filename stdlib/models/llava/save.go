@@ -2,7 +2,9 @@ package llava
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -53,14 +55,29 @@ func (m *Model) Save(dir string, dt tensor.DType) error {
 			}
 		}
 	}
-	config, err := json.MarshalIndent(m.cfg.saved(name), "", "  ")
-	if err != nil {
+	if err := writeJSON(filepath.Join(dir, "config.json"), m.cfg.saved(name)); err != nil {
 		return fail(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "config.json"), append(config, '\n'), 0o644); err != nil {
-		return fail(err)
+	processor := filepath.Join(dir, "processor_config.json")
+	if _, err := os.Stat(processor); errors.Is(err, fs.ErrNotExist) {
+		// Without it transformers cannot tell how many tokens an image takes.
+		if err := writeJSON(processor, map[string]any{
+			"processor_class": "LlavaProcessor", "patch_size": m.cfg.Vision.PatchSize, "num_additional_image_tokens": 1,
+			"vision_feature_select_strategy": m.cfg.VisionFeatureSelectStrategy, "image_token": m.proc.marker,
+		}); err != nil {
+			return fail(err)
+		}
 	}
 	return safetensors.Write(filepath.Join(dir, "model.safetensors"), out, map[string]string{"format": "pt"})
+}
+
+// writeJSON writes v with its keys sorted.
+func writeJSON(path string, v any) error {
+	raw, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(raw, '\n'), 0o644)
 }
 
 // saved is the config.json to write: what was read, with the type of the
