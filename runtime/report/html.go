@@ -17,7 +17,7 @@ type Section struct {
 }
 
 // HTML writes one self-contained page: no script, no file beside it, pictures as
-// data URIs.
+// data URIs. A list within a list is laid out side by side.
 func HTML(w io.Writer, title string, sections ...Section) error {
 	var h page
 	fmt.Fprintf(&h.b, "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n<title>%s</title>\n<style>%s</style>\n", escapeHTML(title), pageStyle)
@@ -26,7 +26,7 @@ func HTML(w io.Writer, title string, sections ...Section) error {
 		if s.Name != "" {
 			fmt.Fprintf(&h.b, "<h2>%s</h2>\n", escapeHTML(s.Name))
 		}
-		walk(s.View, h.write)
+		h.write(s.View)
 		h.b.WriteString("</section>\n")
 	}
 	h.b.WriteString("</html>\n")
@@ -44,7 +44,9 @@ th{border-bottom:1px solid}
 .best{font-weight:bold}.second{text-decoration:underline}.dim{color:#777;font-size:90%}
 .rule>*{border-top:1px solid}.group>*{font-style:italic;padding-top:.5em}
 .notes{color:#555;font-size:90%;margin:.3em 0 1.5em}
-figure{margin:1em 0}figure img{max-width:100%;image-rendering:auto}figcaption{color:#555;font-size:90%}
+figure{margin:.5em 0}figure img{max-width:100%}figcaption{color:#555;font-size:90%;overflow-wrap:anywhere}
+.beside{display:flex;gap:1.5em;align-items:flex-start;border-top:1px solid #ccc;padding:.5em 0}
+.beside>div{max-width:45em}.beside figure{max-width:16em}.beside img{min-width:12em}
 `
 
 func escapeHTML(s string) string { return html.EscapeString(visible(s)) }
@@ -53,6 +55,20 @@ type page struct{ b strings.Builder }
 
 func (p *page) write(v view.View) {
 	switch v := v.(type) {
+	case view.List:
+		for _, x := range v {
+			if beside, ok := x.(view.List); ok { // a picture beside its table
+				p.b.WriteString("<div class=\"beside\">\n")
+				for _, y := range beside {
+					p.b.WriteString("<div>\n")
+					p.write(y)
+					p.b.WriteString("</div>\n")
+				}
+				p.b.WriteString("</div>\n")
+				continue
+			}
+			p.write(x)
+		}
 	case view.Table:
 		p.table(v)
 	case view.Text:

@@ -92,6 +92,7 @@ func views() map[string]view.View {
 			{Rule: true, Cells: row("base", "The shadow picture shows a chest seen from the front. There is a middle sized bright round lump on the right side.")},
 		}},
 		view.Table{},
+		view.List{view.Image{PNG: []byte("\x89PNG"), Caption: "beside"}, view.Text{Markdown: "its text"}},
 	}
 	return map[string]view.View{"quickstart": quickstart, "paper": paper, "nasty": nasty, "film": film}
 }
@@ -198,7 +199,7 @@ func TestWrite(t *testing.T) {
 	for _, f := range files {
 		got = append(got, filepath.Base(f))
 	}
-	if want := "film-1.png film-2.svg film-2.png film.txt film.md film.tex film.html film.csv film-2.csv"; strings.Join(got, " ") != want {
+	if want := "film-1.png film-2.svg film-2.png film-3.png film.txt film.md film.tex film.html film.csv film-2.csv"; strings.Join(got, " ") != want {
 		t.Errorf("wrote %s, want %s", strings.Join(got, " "), want)
 	}
 	png, err := os.ReadFile(filepath.Join(dir, "film-1.png"))

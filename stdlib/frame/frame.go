@@ -17,7 +17,7 @@ type Frame struct {
 	ref    step.Ref
 	cols   []Column // nil: not known, since the frame is in error
 	images ImageLoader
-	film   bool // shown as one film with its captions
+	film   bool // shown as films with their captions
 }
 
 // New makes a frame of a step whose Run writes rows (Rows.Write) of exactly
@@ -210,6 +210,18 @@ func (f Frame) Head(n int) Frame {
 // and every system's caption.
 func (f Frame) At(id string) Frame {
 	out := f.then(atOp, atParams{id}, f.Columns(), f.column(ID, String))
+	out.film = true
+	return out
+}
+
+// Films keeps the rows of the first n examples and shows each as a film with the
+// reference and every system's caption side by side.
+func (f Frame) Films(n int) Frame {
+	err := f.column(ID, String)
+	if err == nil && n < 1 {
+		err = fmt.Errorf("asks for %d films; the least is 1", n)
+	}
+	out := f.then(filmsOp, headParams{n}, f.Columns(), err)
 	out.film = true
 	return out
 }

@@ -42,7 +42,7 @@ func captions() *frame.Rows {
 		{"base", "c", "CT", "", 0.25, 0, 1e-9, true},
 		{"LoRA", "a", "CT", "CT of the chest", 0.9, nan, 3, true},
 		{"LoRA", "b", "MRI", "MRI of the brain", 1, 1, nan, true},
-		{"LoRA", "c", "CT", "CT", 0, 1, -0.0, false},
+		{"LoRA", "c", "CT", "CT", 0, 1, 0, false},
 	} {
 		i := r.Add()
 		r.SetString(i, "system", x.system)
@@ -101,6 +101,8 @@ func TestOps(t *testing.T) {
 		{"head", f.Head(2), "base/a base/b"},
 		{"head beyond", f.Head(100), "base/a base/b base/c LoRA/a LoRA/b LoRA/c"},
 		{"at", f.At("b"), "base/b LoRA/b"},
+		{"films", f.Films(2), "base/a base/b LoRA/a LoRA/b"},
+		{"films beyond", f.Films(9).Head(4), "base/a base/b base/c LoRA/a"},
 		{"as", f.As("system", "x").Head(1), "x/a"},
 		{"derived", f.Derive("len", "len(caption)").Where("len == 0"), "base/c"},
 	} {
@@ -181,7 +183,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 	for i := range r.Len() {
 		a, b := r.Number(i, "n"), back.Number(i, "n")
-		if math.Float64bits(a) != math.Float64bits(b) && !(math.IsNaN(a) && math.IsNaN(b)) {
+		if absent := math.IsNaN(a) && math.IsNaN(b); !absent && math.Float64bits(a) != math.Float64bits(b) {
 			t.Errorf("row %d: wrote %v, read %v", i, a, b)
 		}
 		if r.String(i, "s") != back.String(i, "s") || r.Bool(i, "b") != back.Bool(i, "b") {
@@ -205,7 +207,7 @@ func TestRoundTrip(t *testing.T) {
 
 func TestKeysAreOfTheContent(t *testing.T) {
 	f := given(captions(), "captions")
-	if f.Where("rouge1 > 0").Ref().Key() != f.Where("rouge1 > 0").Ref().Key() {
+	if a, b := f.Where("rouge1 > 0"), f.Where("rouge1 > 0"); a.Ref().Key() != b.Ref().Key() {
 		t.Error("the same step has two keys")
 	}
 	seen := map[step.Key]string{}
@@ -244,6 +246,7 @@ func TestErrors(t *testing.T) {
 		{"worst none", f.Worst("rouge1", 0)},
 		{"sort", f.Sort("-rouge")},
 		{"head", f.Head(0)},
+		{"films", f.Films(0)},
 		{"as a column", f.As("caption", "x")},
 		{"as nothing", f.As("", "x")},
 		{"stack nothing", frame.Stack()},
@@ -326,7 +329,7 @@ func TestView(t *testing.T) {
 		t.Errorf("got %d rows, footer %q", len(table.Rows), table.Footer)
 	}
 
-	film := show(f.At("b")).(view.List)
+	film := show(f.At("b")).(view.List)[0].(view.List)
 	if text := film[0].(view.Text).Markdown; !strings.Contains(text, "**b** (MRI)") || !strings.Contains(text, "films/b.png") {
 		t.Errorf("got %q", text)
 	}
@@ -341,9 +344,13 @@ func TestView(t *testing.T) {
 
 	var asked string
 	loaded := f.WithImages(func(ref string) ([]byte, error) { asked = ref; return []byte("PNG"), nil })
-	film = show(loaded.Where("true").At("c")).(view.List)
+	film = show(loaded.Where("true").At("c")).(view.List)[0].(view.List)
 	if img := film[1].(view.Image); string(img.PNG) != "PNG" || asked != "films/c.png" {
 		t.Errorf("image %q of %q", img.PNG, asked)
+	}
+	films := show(loaded.Sort("id").Films(2)).(view.List)
+	if len(films) != 2 || films[1].(view.List)[0].(view.Text).Markdown != "**b** (MRI)" || len(films[1].(view.List)[2].(view.Table).Rows) != 3 {
+		t.Errorf("films: %+v", films)
 	}
 	broken := f.WithImages(func(string) ([]byte, error) { return nil, os.ErrNotExist }).At("c")
 	if _, err := broken.View(steptest.Run(t, broken.Refs()...)); err == nil || !strings.Contains(err.Error(), `image of "c"`) {

@@ -124,6 +124,23 @@ var (
 		return r.Take(idx), nil
 	})
 
+	filmsOp = rowOp("Films", func(p headParams, r *Rows) (*Rows, error) {
+		if !r.Has(ID) {
+			return nil, Unknown(ID, r.cols)
+		}
+		var idx []int
+		kept := map[string]bool{}
+		for i, id := range r.Strings(ID) {
+			if len(kept) < p.N {
+				kept[id] = true
+			}
+			if kept[id] {
+				idx = append(idx, i)
+			}
+		}
+		return r.Take(idx), nil
+	})
+
 	atOp = rowOp("At", func(p atParams, r *Rows) (*Rows, error) {
 		if !r.Has(ID) {
 			return nil, Unknown(ID, r.cols)

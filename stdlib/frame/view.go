@@ -11,7 +11,7 @@ import (
 
 const shownRows = 20 // a frame displays its first rows; all are in the artifact
 
-// View shows the first rows as a table, or one film with its captions (At).
+// View shows the first rows as a table, or films with their captions (At, Films).
 func (f Frame) View(dirs []string) (view.View, error) {
 	if len(dirs) != 1 {
 		return nil, fmt.Errorf("frame: view of %d artifacts, want 1", len(dirs))
@@ -21,7 +21,7 @@ func (f Frame) View(dirs []string) (view.View, error) {
 		return nil, err
 	}
 	if f.film {
-		return f.viewFilm(rows)
+		return f.viewFilms(rows)
 	}
 	return viewRows(rows), nil
 }
@@ -84,12 +84,33 @@ func Format(v float64) string {
 	return strconv.FormatFloat(v, 'f', 3, 64)
 }
 
-// viewFilm shows one example: its picture, the reference, and every system's
-// caption with its scores.
-func (f Frame) viewFilm(r *Rows) (view.View, error) {
+// viewFilms shows every example of the rows, in order of appearance.
+func (f Frame) viewFilms(r *Rows) (view.View, error) {
 	if r.n == 0 {
 		return view.Text{Markdown: "no rows"}, nil
 	}
+	var ids []string
+	rows := map[string][]int{}
+	for i, id := range r.Strings(ID) {
+		if rows[id] == nil {
+			ids = append(ids, id)
+		}
+		rows[id] = append(rows[id], i)
+	}
+	var all view.List
+	for _, id := range ids {
+		film, err := f.viewFilm(r.Take(rows[id]))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, film)
+	}
+	return all, nil
+}
+
+// viewFilm shows one example: its picture, the reference, and every system's
+// caption with its scores.
+func (f Frame) viewFilm(r *Rows) (view.List, error) {
 	var list view.List
 	title := "**" + r.get(0, ID) + "**"
 	if m := r.get(0, Modality); m != "" {
