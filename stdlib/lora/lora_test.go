@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"lightbox/kernels/ops"
+	"lightbox/kernels/tensor"
 	"lightbox/stdlib/models/llava"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/safetensors"
@@ -454,5 +455,53 @@ func TestDropout(t *testing.T) {
 	a.Eval()
 	if !slices.Equal(first, again) || slices.Equal(first, second) || slices.Equal(first, off) || !slices.Equal(off, hidden(t, m)) {
 		t.Error("dropout is not a function of seed and pass alone")
+	}
+}
+
+// TestWriteForPEFT writes adapters and hidden states for testdata/check_peft.py:
+//
+//	LIGHTBOX_REFERENCE_OUT=/tmp/adapters go test -run TestWriteForPEFT . && python testdata/check_peft.py /tmp/adapters
+func TestWriteForPEFT(t *testing.T) {
+	out := os.Getenv("LIGHTBOX_REFERENCE_OUT")
+	if out == "" {
+		t.Skip("LIGHTBOX_REFERENCE_OUT is not set: nothing to write for PEFT")
+	}
+	base := tiny(t, "grouped")
+	mkdir := func(name string) string {
+		dir := filepath.Join(out, name)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	if err := base.Save(mkdir("base"), tensor.F32); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]Config{
+		"names": {Rank: 3, TargetModules: []string{"q_proj", "fc1"}}, "language": LanguageOnly(), "all": {Rank: 2, TargetModules: []string{AllLinear}},
+		"rslora": {Rank: 4, Alpha: 5, UseRSLoRA: true, TargetModules: []string{"v_proj"}, Layers: []int{1}, Towers: []model.Tower{model.Language}},
+	} {
+		plan, err := Resolve(base, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := base.Share()
+		a := Apply(m, plan, ops.CPU(), 1)
+		for _, p := range a.Params() {
+			ops.SetFloats(p.T(), hashed(p.Name, int(p.Numel())))
+		}
+		dir := mkdir("adapter-" + name)
+		if err := a.Save(dir, ""); err != nil {
+			t.Fatal(err)
+		}
+		s := sample(t, m)
+		h := m.Hidden(&model.Batch{Samples: []*model.Sample{s}, Tail: []int{1}})
+		raw, err := json.Marshal(map[string]any{"ids": s.IDs, "logits": ops.Floats(m.Logits(h)), "parameters": plan.Params})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "expect.json"), raw, 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
