@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -59,7 +60,11 @@ func (c *cli) footer(out *session.Outcome) {
 		_ = out.Report.Write(c.err)
 	}
 	if len(out.Files) > 0 {
-		fmt.Fprintf(c.err, "results: %s\n", strings.Join(out.Files, " "))
+		var names []string
+		for _, f := range out.Files {
+			names = append(names, filepath.Base(f))
+		}
+		fmt.Fprintf(c.err, "results in %s: %s\n", out.Dir, strings.Join(names, " "))
 	}
 	for _, n := range out.Notes {
 		fmt.Fprintf(c.err, "note: %s\n", n)
@@ -237,15 +242,20 @@ they are now, refers to. Without a recipe it goes by age alone, and wants --olde
 				return err
 			}
 			var total int64
+			shown := 0
 			for _, g := range list {
 				total += g.Bytes
+				if g.Minor {
+					continue
+				}
+				shown++
 				fmt.Fprintf(c.out, "%8s  %s  %s %s %s\n", exec.Bytes(g.Bytes), g.Made.Local().Format(time.DateTime), g.Path, g.Op, g.Var)
 			}
 			verb := "removed"
 			if dry {
 				verb = "would be removed"
 			}
-			fmt.Fprintf(c.out, "%s: %d things %s, %s\n", st.Root(), len(list), verb, exec.Bytes(total))
+			fmt.Fprintf(c.out, "%s: %d directories %s, %s\n", st.Root(), shown, verb, exec.Bytes(total))
 			return nil
 		},
 	}

@@ -1,12 +1,9 @@
 package exec
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"sort"
-	"strings"
 
 	"lightbox/runtime/step"
 	"lightbox/runtime/store"
@@ -96,7 +93,7 @@ func (e *Executor) similarity(p *Plan, it *Item, m *store.Manifest) int {
 	if m.Recipe == e.o.Recipe {
 		score += 50
 	}
-	return score - 5*len(paramChanges(m.Params, it.Ref.Params())) - 3*len(e.inputChanges(p, it, m))
+	return score - 5*len(step.Changes(m.Params, it.Ref.Params())) - 3*len(e.inputChanges(p, it, m))
 }
 
 // changes lists the differences between a step and an earlier artifact.
@@ -105,7 +102,7 @@ func (e *Executor) changes(p *Plan, it *Item, m *store.Manifest) []string {
 	if m.Version != it.Step.Op.Version {
 		out = append(out, fmt.Sprintf("%s changed from version %s to %s", m.Op, m.Version, it.Step.Op.Version))
 	}
-	out = append(out, paramChanges(m.Params, it.Ref.Params())...)
+	out = append(out, step.Changes(m.Params, it.Ref.Params())...)
 	switch seed := e.seed(it.Step); {
 	case seed != nil && m.Seed != nil && *seed != *m.Seed:
 		out = append(out, fmt.Sprintf("the seed changed %d → %d", *m.Seed, *seed))
@@ -210,87 +207,6 @@ func others(n int) string {
 		return ""
 	}
 	return fmt.Sprintf(" (and %d more)", n)
-}
-
-// paramChanges names the leaves in which two canonical parameters differ.
-func paramChanges(before, now []byte) []string {
-	old, err1 := leaves(before)
-	fresh, err2 := leaves(now)
-	if err1 != nil || err2 != nil {
-		return nil
-	}
-	all := map[string]bool{}
-	for k := range old {
-		all[k] = true
-	}
-	for k := range fresh {
-		all[k] = true
-	}
-	var out []string
-	for _, k := range sortedNames(all) {
-		a, inOld := old[k]
-		b, inNew := fresh[k]
-		name := strings.TrimPrefix(k, ".")
-		if name == "" {
-			name = "value"
-		}
-		switch {
-		case strings.HasPrefix(b, `"func `) && a != b:
-			out = append(out, "function "+name+" changed")
-		case !inOld:
-			out = append(out, "parameter "+name+" default → "+brief(b))
-		case !inNew:
-			out = append(out, "parameter "+name+" "+brief(a)+" → default")
-		case a != b:
-			out = append(out, "parameter "+name+" "+brief(a)+" → "+brief(b))
-		}
-	}
-	return out
-}
-
-// brief keeps the ends of a long text.
-func brief(s string) string {
-	if r := []rune(s); len(r) > 40 {
-		return string(r[:20]) + "…" + string(r[len(r)-18:])
-	}
-	return s
-}
-
-// leaves flattens canonical JSON to path → text.
-func leaves(raw []byte) (map[string]string, error) {
-	out := map[string]string{}
-	if len(raw) == 0 {
-		return out, nil
-	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
-		return nil, err
-	}
-	var walk func(path string, v any)
-	walk = func(path string, v any) {
-		switch v := v.(type) {
-		case map[string]any:
-			for k, e := range v {
-				if k == "value" && v["type"] != nil {
-					walk(path, e)
-				} else {
-					walk(path+"."+k, e)
-				}
-			}
-		case []any:
-			for i, e := range v {
-				walk(fmt.Sprintf("%s[%d]", path, i), e)
-			}
-		case string:
-			out[path] = fmt.Sprintf("%q", v)
-		default:
-			out[path] = fmt.Sprint(v)
-		}
-	}
-	walk("", v)
-	return out, nil
 }
 
 // inputsOf lists a step's inputs for its manifest.

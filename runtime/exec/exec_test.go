@@ -360,7 +360,7 @@ func TestText(t *testing.T) {
 		{Bytes(999), "999 B"}, {Bytes(1500), "1.5 kB"}, {Bytes(15_800_000_000), "15.8 GB"}, {Bytes(999_900), "1 MB"}, {Bytes(250e6), "250 MB"},
 		{Duration(0.25), "250 ms"}, {Duration(12.4), "12 s"}, {Duration(200), "3m20s"}, {Duration(180), "3m00s"}, {Duration(18600), "5h10m"},
 		{flops(2.5e12), "2.5 TFLOP"},
-		{fmt.Sprint(paramChanges([]byte(`{"A":{"type":"x.Y","value":{"B":1}},"L":[1,2]}`), []byte(`{"A":{"type":"x.Z","value":{"B":1}},"L":[1,3]}`))),
+		{fmt.Sprint(step.Changes([]byte(`{"A":{"type":"x.Y","value":{"B":1}},"L":[1,2]}`), []byte(`{"A":{"type":"x.Z","value":{"B":1}},"L":[1,3]}`))),
 			`[parameter A.type "x.Y" → "x.Z" parameter L[1] 2 → 3]`},
 	} {
 		if c.got != c.want {

@@ -100,14 +100,7 @@ func (e *Executor) fits(p *Plan) error {
 
 // interrupted tells what remains and how to go on.
 func (e *Executor) interrupted(left []*Item) error {
-	var names []string
-	for _, it := range left {
-		names = append(names, it.Name())
-	}
-	if len(names) > 4 {
-		names = append(names[:3], fmt.Sprintf("%d more", len(names)-3))
-	}
-	s := "not finished: " + strings.Join(names, ", ")
+	s := "not finished: " + strings.Join(Names(left), ", ")
 	if len(left) > 0 && e.o.Store.HasScratch(left[0].Key) {
 		s += " (" + left[0].Name() + " has a checkpoint)"
 	}
@@ -115,6 +108,22 @@ func (e *Executor) interrupted(left []*Item) error {
 		s += "; resume with the same command: " + e.o.Command
 	}
 	return fmt.Errorf("%w; %s", ErrInterrupted, s)
+}
+
+// Names are the variables of items, each once, and at most four.
+func Names(items []*Item) []string {
+	var names []string
+	seen := map[string]bool{}
+	for _, it := range items {
+		if !seen[it.Name()] {
+			seen[it.Name()] = true
+			names = append(names, it.Name())
+		}
+	}
+	if len(names) > 4 {
+		names = append(names[:3], fmt.Sprintf("%d more", len(names)-3))
+	}
+	return names
 }
 
 // runStep makes one artifact.
@@ -160,7 +169,7 @@ func (e *Executor) runStep(ctx context.Context, p *Plan, it *Item, place string)
 		return ran, located(s, err)
 	}
 	it.Manifest, it.Status = m, Cached
-	show.done(ran, it)
+	show.done(ran)
 	return ran, nil
 }
 
@@ -277,6 +286,9 @@ func (e *Executor) Dirs(p *Plan, refs []step.Ref) ([]string, error) {
 	return out, nil
 }
 
+// smallSeconds is what the footer of a long run passes over.
+const smallSeconds = 0.1
+
 // Write prints the footer of a run: what each step took, beside its estimate.
 func (r *Report) Write(w io.Writer) error {
 	if len(r.Ran) == 0 {
@@ -285,7 +297,12 @@ func (r *Report) Write(w io.Writer) error {
 	}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "step\toperation\ttime\t(estimate)\tmemory\t(estimate)")
+	small := 0
 	for _, x := range r.Ran {
+		if x.Seconds < smallSeconds && x.Item.Seconds < smallSeconds && !x.Shared && len(r.Ran) > 8 {
+			small++
+			continue
+		}
 		if x.Shared {
 			fmt.Fprintf(tw, "%s\t%s\tmade by another run\t\t\t\n", x.Item.Name(), x.Item.Step.Op.Name)
 			continue
@@ -296,6 +313,9 @@ func (r *Report) Write(w io.Writer) error {
 	}
 	if err := tw.Flush(); err != nil {
 		return err
+	}
+	if small > 0 {
+		fmt.Fprintf(w, "and %s of less than %s each\n", steps(small), Duration(smallSeconds))
 	}
 	_, err := fmt.Fprintf(w, "%s run in %s, %d from the store; memory is that of the whole process\n", steps(len(r.Ran)), Duration(r.Seconds), r.Cached)
 	return err

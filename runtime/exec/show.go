@@ -136,8 +136,12 @@ func (s *show) close() {
 	s.gone.Wait()
 }
 
-// done says that the step has ended and what it took.
-func (s *show) done(ran Ran, it *Item) {
+// done says that the step has ended and what it took; of a short one without
+// anything to tell the footer is enough.
+func (s *show) done(ran Ran) {
+	if ran.Seconds < 0.5 && !ran.Resumed && len(s.names) == 0 {
+		return
+	}
 	text := "done in " + Duration(ran.Seconds)
 	if ran.Resumed {
 		text += " after a resume"

@@ -3,6 +3,8 @@ package lock
 import (
 	"fmt"
 	"sort"
+
+	"lightbox/runtime/step"
 )
 
 // Verdict is the outcome of comparing one entry.
@@ -105,11 +107,9 @@ func causes(a, b Entry, seedA, seedB uint64) []string {
 	if a.Seed != nil && b.Seed != nil && seedA != seedB {
 		why = append(why, fmt.Sprintf("seed %d in the lock, %d now", seedA, seedB))
 	}
-	if a.Plan != b.Plan && len(why) == 0 {
-		why = append(why, "its parameters or inputs changed in the recipe")
-	}
+	why = append(why, step.Changes([]byte(a.Params), []byte(b.Params))...)
 	if len(why) == 0 {
-		why = append(why, "the content of files behind its inputs changed, or their seed")
+		why = append(why, "what it is made from changed")
 	}
 	return why
 }

@@ -11,6 +11,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -32,10 +33,11 @@ type File struct {
 	Entries map[string]Entry  `yaml:"entries"`          // by variable; of several steps: var[0], var[1] …
 }
 
-// Entry is one step, or the displayed numbers of one variable, or both.
+// Entry is one step, with the numbers that are displayed of it.
 type Entry struct {
 	Op       string            `yaml:"op,omitempty"`
 	Version  string            `yaml:"version,omitempty"`
+	Params   string            `yaml:"params,omitempty"`   // canonical, as the plan key holds them
 	Plan     string            `yaml:"plan,omitempty"`     // plan key
 	Key      string            `yaml:"key,omitempty"`      // artifact key
 	Sources  string            `yaml:"sources,omitempty"`  // hash over the external files, in order
@@ -126,7 +128,7 @@ func (f *File) Merge(old *File, has func(variable string) bool) {
 // Step is the entry of an artifact.
 func Step(m *store.Manifest, sources []store.Source) Entry {
 	e := Entry{
-		Op: m.Op, Version: m.Version, Plan: m.Plan.String(), Key: m.Key.String(), Seed: m.Seed,
+		Op: m.Op, Version: m.Version, Params: params(m.Params), Plan: m.Plan.String(), Key: m.Key.String(), Seed: m.Seed,
 		Content: Content(m.Files), Device: strings.TrimSpace(m.Device + " " + m.ISA), Lightbox: m.Lightbox,
 	}
 	if len(sources) > 0 {
@@ -137,6 +139,15 @@ func Step(m *store.Manifest, sources []store.Source) Entry {
 		e.Sources = hex.EncodeToString(h.Sum(nil))
 	}
 	return e
+}
+
+// params is the text of canonical parameters; none for the default ones.
+func params(raw []byte) string {
+	var b bytes.Buffer
+	if json.Compact(&b, raw) != nil || b.String() == "{}" {
+		return ""
+	}
+	return b.String()
 }
 
 // Content is one hash over an artifact's files and their names.

@@ -43,7 +43,8 @@ func TestNumbers(t *testing.T) {
 
 func manifest(file string) *store.Manifest {
 	return &store.Manifest{Op: "train.LoRA", Version: "1", Key: step.Key{1}, Plan: step.Key{2}, Device: "cpu", ISA: "avx2", Lightbox: "v1",
-		Files: []store.File{{Name: "a", Size: 1, SHA256: file}}}
+		Params: []byte("{\n  \"Rank\": 8\n}"),
+		Files:  []store.File{{Name: "a", Size: 1, SHA256: file}}}
 }
 
 func TestWriteRead(t *testing.T) {
@@ -101,9 +102,9 @@ func TestCompare(t *testing.T) {
 		{"number gone", func(_ *File, e *Entry) { e.Numbers = nil }, Differs, "nothing now"},
 		{"version", func(_ *File, e *Entry) { e.Key, e.Version = "x", "2" }, Changed, "has version 1 in the lock, 2 now"},
 		{"file", func(_ *File, e *Entry) { e.Key, e.Sources = "x", "y" }, Changed, "the content of its files changed"},
-		{"parameter", func(_ *File, e *Entry) { e.Key, e.Plan = "x", "y" }, Changed, "its parameters or inputs changed"},
+		{"parameter", func(_ *File, e *Entry) { e.Key, e.Plan, e.Params = "x", "y", `{"Rank":16}` }, Changed, "parameter Rank 8 → 16"},
 		{"seed", func(f *File, e *Entry) { e.Key, e.Seed, f.Seed = "x", &seed2, 2 }, Changed, "seed 1 in the lock, 2 now"},
-		{"input's file", func(_ *File, e *Entry) { e.Key = "x" }, Changed, "behind its inputs"},
+		{"input's file", func(_ *File, e *Entry) { e.Key = "x" }, Changed, "what it is made from changed"},
 	} {
 		lock, now := New("x", 1, nil), New("x", 1, nil)
 		lock.Entries["v"] = base

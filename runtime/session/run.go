@@ -31,7 +31,8 @@ type Outcome struct {
 	Plan   *exec.Plan
 	Report *exec.Report
 	Shown  []Shown
-	Files  []string // results that were written
+	Dir    string   // where the results are
+	Files  []string // results that were written, without keys.yaml
 	Lock   string   // the lock file that was written or confirmed, "" if none
 	Notes  []string // what the user should know besides
 }
@@ -64,7 +65,7 @@ func (s *Session) Run(ctx context.Context, only []string) (*Outcome, error) {
 		return out, err
 	}
 	files, err := s.writeResults(out.Shown)
-	out.Files = files
+	out.Dir, out.Files = s.outDir(), files
 	if err != nil {
 		out.Notes = append(out.Notes, fmt.Sprintf("results were not written: %v", err))
 	}
@@ -93,14 +94,7 @@ func (s *Session) Cached(ctx context.Context, name string) (Shown, error) {
 }
 
 func stepNames(items []*exec.Item) string {
-	var names []string
-	for _, it := range items {
-		names = append(names, it.Name())
-	}
-	if len(names) > 4 {
-		names = append(names[:3], fmt.Sprintf("%d more steps", len(names)-3))
-	}
-	return strings.Join(names, ", ")
+	return strings.Join(exec.Names(items), ", ")
 }
 
 func (s *Session) shown(e *exec.Executor, p *exec.Plan, vs []eval.Value) ([]Shown, error) {
@@ -249,8 +243,8 @@ func names(m map[string]string) []string {
 	return out
 }
 
-// record makes the lock of a plan whose artifacts are all in st: an entry for
-// every step that computes, reads files or is displayed.
+// record makes the lock of a plan: an entry for every step whose artifact is
+// in st.
 func (s *Session) record(st *store.Store, p *exec.Plan, shown []Shown) (*lock.File, error) {
 	f := lock.New(s.Recipe.Name, s.Recipe.Meta.Seed, s.results())
 	displayed := map[string]Shown{}
@@ -259,9 +253,7 @@ func (s *Session) record(st *store.Store, p *exec.Plan, shown []Shown) (*lock.Fi
 	}
 	entries := map[string][]lock.Entry{}
 	for _, it := range p.Items {
-		_, isShown := displayed[it.Step.Var]
-		heavy := it.Cost.FLOPs > 0 || it.Step.Op.Seeded || len(it.Sources) > 0
-		if it.Status != exec.Cached || it.Step.Var == "" || !heavy && !isShown {
+		if it.Status != exec.Cached || it.Step.Var == "" {
 			continue
 		}
 		m, err := st.Manifest(it.Key)
@@ -337,7 +329,9 @@ func (s *Session) Verify(ctx context.Context) ([]lock.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	return lock.Compare(old, now), os.RemoveAll(scratch.Root())
+	err = os.RemoveAll(scratch.Root())
+	_ = os.Remove(filepath.Dir(scratch.Root())) // only if it was the last
+	return lock.Compare(old, now), err
 }
 
 func (s *Session) readLock() (*lock.File, error) {

@@ -17,6 +17,7 @@ type Garbage struct {
 	Var   string
 	Made  time.Time
 	Bytes int64
+	Minor bool // a lock, stamp or log: of no interest to people
 }
 
 // GC removes artifacts whose key keep does not hold and which were made more
@@ -49,16 +50,17 @@ func (s *Store) GC(keep map[step.Key]bool, age time.Duration, dry bool) ([]Garba
 			out = append(out, g)
 		}
 	}
-	for _, sub := range []string{"tmp", "scratch", "locks", "stamps", "logs"} {
+	for _, sub := range []string{"tmp", "scratch", "verify", "locks", "stamps", "logs"} {
 		entries, _ := os.ReadDir(s.path(sub))
 		for _, e := range entries {
 			var k step.Key
 			named := len(e.Name()) >= 64 && k.UnmarshalText([]byte(e.Name()[:64])) == nil
 			st, err := e.Info()
-			if err != nil || st.ModTime().After(cut) || sub == "locks" && !named || sub != "tmp" && keep[k] {
+			if err != nil || st.ModTime().After(cut) || sub == "locks" && !named || sub != "tmp" && sub != "verify" && keep[k] {
 				continue
 			}
-			out = append(out, Garbage{Path: filepath.Join(sub, e.Name()), Made: st.ModTime()})
+			minor := sub == "locks" || sub == "stamps" || sub == "logs"
+			out = append(out, Garbage{Path: filepath.Join(sub, e.Name()), Made: st.ModTime(), Minor: minor})
 		}
 	}
 	for i := range out {
