@@ -36,7 +36,8 @@ type golden struct {
 		Filter string
 		SHA256 string
 	}
-	Processed []struct {
+	RadsampleProcessed string `json:"radsample_processed"`
+	Processed          []struct {
 		Name   string
 		Config json.RawMessage
 		Source [3]int
@@ -295,6 +296,47 @@ func TestResizeEqualsPillow(t *testing.T) {
 	}
 }
 
+// bytes are the floats in little-endian order.
+func (p Pixels) bytes() []byte {
+	raw := make([]byte, 4*len(p.Data))
+	for i, v := range p.Data {
+		binary.LittleEndian.PutUint32(raw[4*i:], math.Float32bits(v))
+	}
+	return raw
+}
+
+// Every ninth real image, from the file to the floats of LLaVA-1.5, without and with padding.
+func TestProcessRadsample(t *testing.T) {
+	root := filepath.Join(sharedDir(t), "data", "radsample")
+	paths, _ := filepath.Glob(filepath.Join(root, "*", "*.jpg"))
+	if len(paths) == 0 {
+		t.Skipf("no %s", root)
+	}
+	total := sha256.New()
+	for i := 0; i < len(paths); i += 9 {
+		data, err := os.ReadFile(paths[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		im, err := Decode(data, paths[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := DefaultCLIPProcessor()
+		p.Size, p.CropSize = Size{ShortestEdge: 336}, Size{Height: 336, Width: 336}
+		for _, p.PadToSquare = range []bool{false, true} {
+			px, err := p.Process(im)
+			if err != nil {
+				t.Fatal(err)
+			}
+			total.Write(px.bytes())
+		}
+	}
+	if got, want := hex.EncodeToString(total.Sum(nil)), readGolden(t).RadsampleProcessed; got != want {
+		t.Errorf("floats differ from transformers': got %s, want %s", got, want)
+	}
+}
+
 func TestCLIPProcessorEqualsTransformers(t *testing.T) {
 	for _, want := range readGolden(t).Processed {
 		p, err := ParseCLIPProcessor(want.Config, want.Name)
@@ -305,13 +347,9 @@ func TestCLIPProcessorEqualsTransformers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		raw := make([]byte, 4*len(got.Data))
-		for i, v := range got.Data {
-			binary.LittleEndian.PutUint32(raw[4*i:], math.Float32bits(v))
-		}
 		if got.W != want.Size[0] || got.H != want.Size[1] {
 			t.Errorf("%s on %v: got %dx%d, want %v", want.Name, want.Source, got.W, got.H, want.Size)
-		} else if sum(raw) != want.SHA256 {
+		} else if sum(got.bytes()) != want.SHA256 {
 			t.Errorf("%s on %v: floats differ from transformers'", want.Name, want.Source)
 		}
 		if w, h := p.OutputSize(want.Source[0], want.Source[1]); w != got.W || h != got.H {
