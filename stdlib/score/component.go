@@ -81,7 +81,7 @@ func Component(ks ...Kind) Metric {
 func (c component) column() frame.Column {
 	title := strings.ToUpper(string(c.Kind[:min(1, len(c.Kind))])) + strings.ReplaceAll(string(c.Kind[min(1, len(c.Kind)):]), "_", " ")
 	return frame.Column{Name: string(c.Kind), Kind: frame.Number, Title: title,
-		Note: "Components (" + strings.Join(kindNames(), ", ") + "): share of captions that say exactly what the reference says of it, where it says something"}
+		Note: "Components of a caption: share of captions that say of it exactly what the reference says, where that says something"}
 }
 
 func (component) needs() []string { return nil }

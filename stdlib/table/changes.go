@@ -144,9 +144,9 @@ func (pl *plan) notes(r *result, systems []*system, ctx *step.Context, missing [
 	for _, s := range systems {
 		lo, hi = min(lo, len(s.ids)), max(hi, len(s.ids))
 	}
-	first := fmt.Sprintf("Means over %s images", span(lo, hi))
+	first := fmt.Sprintf("Means over %s", images(lo, hi))
 	if pl.Over != "" {
-		first = fmt.Sprintf("Mean ± standard deviation over %s of means over %s images", pl.Over, span(lo, hi))
+		first = fmt.Sprintf("Mean ± standard deviation over %s of means over %s", pl.Over, images(lo, hi))
 	}
 	if !pl.Plain && len(r.Lines) > 1 {
 		first += "; best in bold"
@@ -185,6 +185,13 @@ func (pl *plan) notes(r *result, systems []*system, ctx *step.Context, missing [
 		}
 	}
 	return out
+}
+
+func images(lo, hi int) string {
+	if hi == 1 {
+		return "1 image"
+	}
+	return span(lo, hi) + " images"
 }
 
 func span(lo, hi int) string {

@@ -152,7 +152,8 @@ func (r *result) formatDelta(kind changeKind, n number) string {
 }
 
 // marks finds the best and second values of each column as they are printed:
-// equal ones share a mark. Two lines have no second, one line has no best.
+// equal ones share a mark. There is no second behind two that are best, nor
+// among two lines, and no best where all are equal.
 func (r *result) marks() [][]view.Mark {
 	out := make([][]view.Mark, len(r.Lines))
 	for i := range out {
@@ -168,7 +169,7 @@ func (r *result) marks() [][]view.Mark {
 		}
 		var values []float64
 		seen := map[float64]bool{}
-		lines := 0
+		lines, first := 0, 0
 		for i := range r.Lines {
 			if v, ok := printed(i); ok {
 				lines++
@@ -183,10 +184,15 @@ func (r *result) marks() [][]view.Mark {
 		}
 		sort.Slice(values, func(i, j int) bool { return (values[i] > values[j]) != col.Lower })
 		for i := range r.Lines {
+			if v, ok := printed(i); ok && v == values[0] {
+				first++
+			}
+		}
+		for i := range r.Lines {
 			switch v, ok := printed(i); {
 			case ok && v == values[0]:
 				out[i][c] = view.Best
-			case ok && v == values[1] && lines > 2:
+			case ok && v == values[1] && lines > 2 && first == 1:
 				out[i][c] = view.Second
 			}
 		}
