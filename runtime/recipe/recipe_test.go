@@ -49,14 +49,19 @@ func Many(ranks ...int) Table                   { return Table{} }
 func Map[T any](xs []T) []T                     { return xs }
 `
 
-// universe is the real one with lab added.
+// universe is the real standard library with param and lab, and no other verbs.
 type universe struct {
 	recipe.Universe
 	lab *types.Package
 }
 
 func (u universe) Paths() []string {
-	ps := append(u.Universe.Paths(), "lightbox/stdlib/lab")
+	ps := []string{"lightbox/stdlib/lab"}
+	for _, p := range u.Universe.Paths() {
+		if !strings.HasPrefix(p, "lightbox/") || p == "lightbox/stdlib/param" {
+			ps = append(ps, p)
+		}
+	}
 	sort.Strings(ps)
 	return ps
 }

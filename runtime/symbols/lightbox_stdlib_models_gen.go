@@ -11,6 +11,7 @@ import (
 
 func table_lightbox_stdlib_models() members {
 	return members{
+		"Config":        reflect.ValueOf((*models.Config)(nil)),
 		"Cross":         reflect.ValueOf(models.Cross),
 		"Dir":           reflect.ValueOf(models.Dir),
 		"Export":        reflect.ValueOf(models.Export),
@@ -19,7 +20,10 @@ func table_lightbox_stdlib_models() members {
 		"Join":          reflect.ValueOf(models.Join),
 		"Load":          reflect.ValueOf(models.Load),
 		"Name":          reflect.ValueOf(models.Name),
+		"New":           reflect.ValueOf(models.New),
 		"Open":          reflect.ValueOf(models.Open),
+		"TextConfig":    reflect.ValueOf((*models.TextConfig)(nil)),
 		"Tiny":          reflect.ValueOf(constant.MakeFromLiteral("\"tiny-llava\"", token.STRING, 0)),
+		"VisionConfig":  reflect.ValueOf((*models.VisionConfig)(nil)),
 	}
 }

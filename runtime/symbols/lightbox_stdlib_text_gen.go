@@ -9,6 +9,8 @@ import (
 
 func table_lightbox_stdlib_text() members {
 	return members{
-		"Nearest": reflect.ValueOf(text.Nearest),
+		"Nearest":   reflect.ValueOf(text.Nearest),
+		"Normalize": reflect.ValueOf(text.Normalize),
+		"Prepare":   reflect.ValueOf(text.Prepare),
 	}
 }

@@ -11,7 +11,10 @@ import (
 func main() {
 	files, err := generate.Files()
 	if err == nil {
-		err = generate.Write(".", files)
+		var dir string
+		if dir, err = generate.Dir(); err == nil {
+			err = generate.Write(dir, files)
+		}
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "gen:", err)

@@ -199,6 +199,12 @@ func skip(l listed) {
 	fmt.Fprintf(os.Stderr, "gen: %s is left out: %s\n", l.ImportPath, strings.TrimSpace(why))
 }
 
+// Dir is runtime/symbols of the module that the current directory is in.
+func Dir() (string, error) {
+	root, err := moduleRoot()
+	return filepath.Join(root, "runtime", "symbols"), err
+}
+
 func moduleRoot() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
