@@ -54,7 +54,7 @@ func BestConstant(set, test data.Set, opts ...ConstantOptions) frame.Frame {
 	if p.Candidates < 0 || p.References < 0 {
 		bad := *constantOp
 		bad.Check = func(step.Step) []error {
-			return []error{fmt.Errorf("Candidates is %d and References %d: want at least 1, or 0 for the default", p.Candidates, p.References)}
+			return []error{fmt.Errorf("candidates %d and references %d: want at least 1 of each, or 0 for the default", p.Candidates, p.References)}
 		}
 		op = &bad
 	}
