@@ -52,12 +52,12 @@ func Gemm(g GemmArgs) {
 
 // gemmOn computes a checked product of some size on a path.
 func gemmOn(p Path, g GemmArgs) {
-	t := tilesOf(p)
+	t := tilesOf(p, g.B)
 	if t == nil || g.K == 0 {
 		gemmSplit(g, 4, 4, gemmGo)
 		return
 	}
-	if gemvSuits(g) {
+	if !t.pairs && gemvSuits(g) {
 		gemmSplit(g, g.M, 32, gemv)
 		return
 	}

@@ -1,6 +1,6 @@
 package cpu
 
-// tilesAVX2 and tilesAVX512 list the generated kernels.
+// The generated kernels of each path.
 var (
 	tilesAVX2 = tiles{
 		lanes:  8,
@@ -14,14 +14,23 @@ var (
 		narrow: []tileFunc{nil, gemmTile1x16AVX512, gemmTile2x16AVX512, gemmTile3x16AVX512, gemmTile4x16AVX512, gemmTile5x16AVX512, gemmTile6x16AVX512,
 			gemmTile7x16AVX512, gemmTile8x16AVX512, gemmTile9x16AVX512, gemmTile10x16AVX512, gemmTile11x16AVX512, gemmTile12x16AVX512},
 	}
+	tilesBF16 = tiles{
+		lanes: 16, pairs: true,
+		wide: []tileFunc{nil, gemmTile1x32BF16, gemmTile2x32BF16, gemmTile3x32BF16, gemmTile4x32BF16, gemmTile5x32BF16, gemmTile6x32BF16,
+			gemmTile7x32BF16, gemmTile8x32BF16, gemmTile9x32BF16, gemmTile10x32BF16, gemmTile11x32BF16, gemmTile12x32BF16},
+		narrow: []tileFunc{nil, gemmTile1x16BF16, gemmTile2x16BF16, gemmTile3x16BF16, gemmTile4x16BF16, gemmTile5x16BF16, gemmTile6x16BF16,
+			gemmTile7x16BF16, gemmTile8x16BF16, gemmTile9x16BF16, gemmTile10x16BF16, gemmTile11x16BF16, gemmTile12x16BF16},
+	}
 )
 
-// tilesOf gives the kernels of a path, nil for plain Go.
-func tilesOf(p Path) *tiles {
-	switch p {
-	case AVX2:
+// tilesOf gives the kernels of a path for a product with such a B, nil for plain Go.
+func tilesOf(p Path, b Mat) *tiles {
+	switch {
+	case p == AVX2:
 		return &tilesAVX2
-	case AVX512, BF16:
+	case p == BF16 && b.BF16 != nil:
+		return &tilesBF16
+	case p == AVX512 || p == BF16:
 		return &tilesAVX512
 	}
 	return nil

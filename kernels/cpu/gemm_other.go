@@ -3,7 +3,7 @@
 package cpu
 
 // tilesOf gives the kernels of a path: there are none here.
-func tilesOf(Path) *tiles { return nil }
+func tilesOf(Path, Mat) *tiles { return nil }
 
 // packSteps writes dst[k·m + r] = from[k·ld + r] for kc steps k and m rows r.
 func packSteps(dst, from []float32, ld, m, kc int) { packStepsGo(dst, from, ld, m, kc) }

@@ -10,7 +10,19 @@ type tileFunc func(k int, a *float32, ars, aks int, b *float32, bks int, c *floa
 type tiles struct {
 	lanes        int
 	wide, narrow []tileFunc // index 0 is unused
+	pairs        bool       // a step is two k as bfloat16, packed into the bits of one float32
 }
+
+// steps is how many steps kc values of k make.
+func (t *tiles) steps(kc int) int {
+	if t.pairs {
+		return (kc + 1) / 2
+	}
+	return kc
+}
+
+// packsA reports whether A is copied; if not, the tiles read it where it lies.
+func (t *tiles) packsA(g GemmArgs) bool { return t.pairs || g.TransA }
 
 // Block sizes. The bits of a product do not depend on them: an accumulator goes through C between two blocks of k as the
 // float32 it is.
@@ -36,7 +48,7 @@ func gemmTiled(g GemmArgs, t *tiles, i0, i1, j0, j1 int) {
 	s := packSpaces.Get().(*packSpace)
 	defer packSpaces.Put(s)
 	columns := blockN
-	if i1-i0 <= blockM && !g.TransA {
+	if i1-i0 <= blockM && !t.packsA(g) {
 		columns = 2 * t.lanes // B is used once: a single panel stays in the first-level cache
 	}
 	for jc := j0; jc < j1; jc += columns {
@@ -53,9 +65,13 @@ func gemmTiled(g GemmArgs, t *tiles, i0, i1, j0, j1 int) {
 
 // gemmBlock sweeps mc rows of A over the packed block of B.
 func gemmBlock(g GemmArgs, t *tiles, s *packSpace, ic, mc, jc, nc, pc, kc int) {
-	if g.TransA {
+	switch {
+	case t.pairs:
+		packPairsA(s.a, g, ic, mc, pc, kc, t.rows())
+	case g.TransA:
 		packA(s.a, g, ic, mc, pc, kc, t.rows())
 	}
+	steps := t.steps(kc)
 	load := 0
 	if pc > 0 || g.Accumulate {
 		load = 1
@@ -66,20 +82,20 @@ func gemmBlock(g GemmArgs, t *tiles, s *packSpace, ic, mc, jc, nc, pc, kc int) {
 		if nc-jr <= t.lanes {
 			kernels, n = t.narrow, t.lanes
 		}
-		b := &s.b[jr*kc]
+		b := &s.b[jr*steps]
 		cols := min(n, nc-jr)
 		strips := stripsOf(mc, t.rows())
 		for q := range strips {
 			ir, m := strip(mc, strips, q)
 			a, ars, aks := (*float32)(nil), 4, 4*m
-			if g.TransA {
-				a = &s.a[ir*kc]
+			if t.packsA(g) {
+				a = &s.a[ir*steps]
 			} else {
 				a, ars, aks = &g.A[(ic+ir)*g.LDA+pc], 4*g.LDA, 4
 			}
 			c := g.C[(ic+ir)*g.LDC+jc+jr:]
 			if cols == n {
-				kernels[m](kc, a, ars, aks, b, 4*n, &c[0], 4*g.LDC, load)
+				kernels[m](steps, a, ars, aks, b, 4*n, &c[0], 4*g.LDC, load)
 				continue
 			}
 			if load != 0 {
@@ -87,7 +103,7 @@ func gemmBlock(g GemmArgs, t *tiles, s *packSpace, ic, mc, jc, nc, pc, kc int) {
 					copy(s.tile[r*n:r*n+cols], c[r*g.LDC:])
 				}
 			}
-			kernels[m](kc, a, ars, aks, b, 4*n, &s.tile[0], 4*n, load)
+			kernels[m](steps, a, ars, aks, b, 4*n, &s.tile[0], 4*n, load)
 			for r := range m {
 				copy(c[r*g.LDC:r*g.LDC+cols], s.tile[r*n:])
 			}
@@ -130,6 +146,11 @@ func packB(dst []float32, g GemmArgs, t *tiles, pc, kc, jc, nc int) {
 		n := width
 		if nc-jr <= t.lanes {
 			n = t.lanes
+		}
+		if t.pairs {
+			steps := t.steps(kc)
+			packPairsB(dst[jr*steps:jr*steps+steps*n], g, pc, kc, jc+jr, min(n, nc-jr), n)
+			continue
 		}
 		packPanel(dst[jr*kc:jr*kc+kc*n], g, pc, kc, jc+jr, min(n, nc-jr), n)
 	}

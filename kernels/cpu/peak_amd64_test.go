@@ -20,11 +20,7 @@ func BenchmarkPeak(b *testing.B) {
 				}
 				SetThreads(threads)
 				const n = 100_000
-				for b.Loop() {
-					Parallel(threads, 1, func(int, int) { p.f(n) })
-				}
-				b.ReportMetric(2*12*n*float64(p.lanes*threads)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
-				b.ReportMetric(0, "ns/op")
+				reportBest(b, 2*12*n*float64(p.lanes*threads), "GFLOP/s", func() { Parallel(threads, 1, func(int, int) { p.f(n) }) })
 			})
 		}
 	}
@@ -43,11 +39,9 @@ func BenchmarkRead(b *testing.B) {
 	for _, threads := range []int{1, 2} {
 		b.Run(fmt.Sprintf("%dthreads", threads), func(b *testing.B) {
 			SetThreads(threads)
-			for b.Loop() {
+			reportBest(b, 4*float64(len(x)), "GB/s", func() {
 				Parallel(len(x), len(x)/threads, func(lo, hi int) { readAVX2((hi-lo)/64, &x[lo]) })
-			}
-			b.ReportMetric(4*float64(len(x))*float64(b.N)/b.Elapsed().Seconds()/1e9, "GB/s")
-			b.ReportMetric(0, "ns/op")
+			})
 		})
 	}
 }

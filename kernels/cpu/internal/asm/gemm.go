@@ -7,6 +7,7 @@ import (
 
 	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/ir"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -24,22 +25,55 @@ var (
 	}
 )
 
+// isa is what the register tiles need to know of an instruction set: multiplyAdd issues acc += a·b.
+type isa struct {
+	name        string
+	regs        []reg.VecPhysical
+	lanes       int
+	multiplyAdd func(b, a, acc reg.VecPhysical)
+}
+
 func gemmAVX2(c *build.Context) {
+	s := isa{"AVX2", ymm, 8, func(b, a, acc reg.VecPhysical) { c.VFMADD231PS(b, a, acc) }}
 	for m := 1; m <= 6; m++ {
-		gemmTile(c, "AVX2", ymm, 8, m, 2)
+		gemmTile(c, s, m, 2)
 	}
 	for m := 1; m <= 8; m++ {
-		gemmTile(c, "AVX2", ymm, 8, m, 1)
+		gemmTile(c, s, m, 1)
 	}
 }
 
 func gemmAVX512(c *build.Context) {
-	for m := 1; m <= 12; m++ {
-		gemmTile(c, "AVX512", zmm, 16, m, 2)
+	s := isa{"AVX512", zmm, 16, func(b, a, acc reg.VecPhysical) { c.VFMADD231PS(b, a, acc) }}
+	for nv := 2; nv >= 1; nv-- {
+		for m := 1; m <= 12; m++ {
+			gemmTile(c, s, m, nv)
+		}
 	}
-	for m := 1; m <= 12; m++ {
-		gemmTile(c, "AVX512", zmm, 16, m, 1)
+}
+
+// gemmBF16 writes the tiles on pairs of bfloat16: a float of A and of B holds two of them, k the lower and k+1 the upper.
+func gemmBF16(c *build.Context) {
+	s := isa{"BF16", zmm, 16, func(b, a, acc reg.VecPhysical) { vdpbf16ps(c, b, a, acc) }}
+	for nv := 2; nv >= 1; nv-- {
+		for m := 1; m <= 12; m++ {
+			gemmTile(c, s, m, nv)
+		}
 	}
+}
+
+// vdpbf16ps emits VDPBF16PS b, a, acc on ZMM registers as bytes, since neither avo nor Go's assembler knows it:
+// EVEX.512.F3.0F38.W0 52 /r (Intel SDM, volume 2C). EVEX keeps the high register bits inverted.
+func vdpbf16ps(c *build.Context, b, a, acc reg.VecPhysical) {
+	d, v, r := uint32(acc.ID().Index()), uint32(a.ID().Index()), uint32(b.ID().Index())
+	not := func(x uint32, bit int) uint32 { return ^x >> bit & 1 }
+	p0 := not(d, 3)<<7 | not(r, 4)<<6 | not(r, 3)<<5 | not(d, 4)<<4 | 2        // R X B R' and the map 0F38
+	p1 := not(v, 3)<<6 | not(v, 2)<<5 | not(v, 1)<<4 | not(v, 0)<<3 | 1<<2 | 2 // W0, vvvv, F3
+	p2 := 2<<5 | not(v, 4)<<3                                                  // 512 bits, V'
+	modrm := 3<<6 | d&7<<3 | r&7
+	c.Commentf("VDPBF16PS Z%d, Z%d, Z%d", r, v, d)
+	c.Instruction(&ir.Instruction{Opcode: "LONG", Operands: []operand.Op{operand.U32(0x62 | p0<<8 | p1<<16 | p2<<24)}})
+	c.Instruction(&ir.Instruction{Opcode: "WORD", Operands: []operand.Op{operand.U16(0x52 | modrm<<8)}})
 }
 
 // gemmTile writes a kernel that keeps an m by nv·lanes tile of C in registers.
@@ -47,8 +81,9 @@ func gemmAVX512(c *build.Context) {
 // Per k it loads nv vectors of B, broadcasts m elements of A and issues m·nv fused multiply-adds; the remaining registers
 // rotate as broadcasts. A is read where it lies, through a row and a k stride, so that a row-major, a transposed and a
 // packed A are one kernel; so is B through a k stride.
-func gemmTile(c *build.Context, isa string, regs []reg.VecPhysical, lanes, m, nv int) {
-	name := fmt.Sprintf("gemmTile%dx%d%s", m, nv*lanes, isa)
+func gemmTile(c *build.Context, s isa, m, nv int) {
+	regs, lanes := s.regs, s.lanes
+	name := fmt.Sprintf("gemmTile%dx%d%s", m, nv*lanes, s.name)
 	c.Function(name)
 	c.Attributes(attr.NOSPLIT)
 	c.Doc(fmt.Sprintf("%s continues a (%d, %d) tile of C over k > 0 steps; the strides are in bytes, load is 0 to begin at zero.", name, m, nv*lanes))
@@ -99,10 +134,10 @@ func gemmTile(c *build.Context, isa string, regs []reg.VecPhysical, lanes, m, nv
 			c.VMOVUPS(operand.Mem{Base: b, Disp: v * lanes * 4}, bv(v))
 		}
 		for r := 0; r < m; r++ {
-			s := regs[first+r%spare]
-			c.VBROADCASTSS(row(r), s)
+			x := regs[first+r%spare]
+			c.VBROADCASTSS(row(r), x)
 			for v := 0; v < nv; v++ {
-				c.VFMADD231PS(bv(v), s, acc(r, v))
+				s.multiplyAdd(bv(v), x, acc(r, v))
 			}
 		}
 	}

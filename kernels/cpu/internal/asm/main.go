@@ -29,6 +29,7 @@ var files = []struct {
 }{
 	{"asm_gemm_avx2", gemmAVX2},
 	{"asm_gemm_avx512", gemmAVX512},
+	{"asm_gemm_bf16", gemmBF16},
 	{"asm_gemv_avx2", gemvAVX2},
 	{"asm_pack_avx2", packAVX2},
 	{"asm_peak", peak},
