@@ -196,15 +196,25 @@ func (t *Tokenizer) readRoles(dir string) error {
 		if err != nil {
 			return err
 		}
-		root, _, err := readObject(path, "", data)
-		if err != nil {
+		if err := t.parseRoles(path, data); err != nil {
 			return err
 		}
-		if extra, ok, _ := root.child("extra_special_tokens"); ok {
+	}
+	return nil
+}
+
+func (t *Tokenizer) parseRoles(path string, data []byte) error {
+	root, _, err := readObject(path, "", data)
+	if err != nil {
+		return err
+	}
+	// An object in transformers 4, also under another name in 5; a list there has no roles.
+	for _, key := range []string{"extra_special_tokens", "model_specific_special_tokens"} {
+		if extra, ok, err := root.child(key); ok && err == nil {
 			t.addRoles(extra)
 		}
-		t.addRoles(root)
 	}
+	t.addRoles(root)
 	return nil
 }
 

@@ -115,6 +115,7 @@ def variants():
     return {
         "qwen": ("bytelevel", {}, {}),
         "llama": ("llama", {}, {}),
+        "trained": ("trained/tokenizer", {}, {}),  # by TrainBPE: go test -run TrainBPE -update
         "gpt2": ("bytelevel", {"normalizer": None, "pre_tokenizer": stage(bl), "post_processor": stage(R.ByteLevel())}, {}),
         "roberta": ("bytelevel", {"normalizer": None, "pre_tokenizer": stage(spaced), "post_processor":
                     stage(R.RobertaProcessing(("</s>", 2), ("<s>", 0), True, True))}, {}),
@@ -227,12 +228,12 @@ def main():
             if name == "bytelevel":  # one file with merges as strings, one with pairs
                 d["model"]["merges"] = [" ".join(m) for m in d["model"]["merges"]]
             write(name + ".json", d)
-    bases = {n: json.load(open(os.path.join(HERE, n + ".json"), encoding="utf-8")) for n in ("bytelevel", "llama")}
+    bases = {n: json.load(open(os.path.join(HERE, n + ".json"), encoding="utf-8")) for n in ("bytelevel", "llama", "trained/tokenizer")}
     vs = variants()
     write("variants.json", {k: {"base": b, "stages": s, "model": m} for k, (b, s, m) in vs.items()})
     out = {}
     for name, v in vs.items():
-        out[name] = golden(build(bases, v), 10000 if name in ("qwen", "llama", "gpt2") else 2000)
+        out[name] = golden(build(bases, v), 10000 if name in ("qwen", "llama", "gpt2", "trained") else 2000)
     write("golden.json", {"tokenizers": tokenizers.__version__, "variants": out})
     write("unicode.json", classes())
 
