@@ -22,10 +22,14 @@ type Frame struct {
 
 // New makes a frame of a step whose Run writes rows (Rows.Write) of exactly
 // these columns. Wrong columns (a name twice, a label that is no string) are
-// an error of the plan.
+// an error of the plan. No columns at all (nil) belong to a step in error: what
+// is made of the frame then keeps quiet about columns.
 func New(ref step.Ref, cols []Column) Frame {
 	if err := checkColumns(cols); err != nil {
 		return Frame{ref: step.New(withErrors(&step.Op{Name: "frame.New", Version: "1"}, err), nil, ref)}
+	}
+	if cols == nil {
+		return Frame{ref: ref}
 	}
 	return Frame{ref: ref, cols: append([]Column{}, cols...)}
 }

@@ -255,6 +255,7 @@ func TestErrors(t *testing.T) {
 		{"twice", frame.New(f.Ref(), []frame.Column{{Name: "a"}, {Name: "a"}})},
 		{"once, not twice", f.Where("modalty == 'CT'").Where("rouge > 1")},
 		{"two of them", f.Where("modalty == 'CT'").Sort("rouge")},
+		{"step in error", frame.New(step.Bad(nil, os.ErrInvalid), nil).Where("rouge > 1").Worst("rouge", 2)},
 		{"no step", frame.Frame{}.Head(2)},
 		{"at", f.At("aa")},
 		{"at nothing", f.At("CXR_1")},
