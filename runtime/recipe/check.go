@@ -202,6 +202,9 @@ func (c *checker) candidates(id *ast.Ident, path []ast.Node) (names []string, ms
 	if near, ok := text.Nearest(id.Name, names); ok && near != id.Name {
 		return []string{near}, "undefined: " + id.Name
 	}
+	if sel, ok := at(path, 1).(*ast.SelectorExpr); ok && sel.X == id {
+		return []string{}, "undefined: " + id.Name + ", which is neither a var nor a package that recipes can import"
+	}
 	return []string{}, "undefined: " + id.Name
 }
 
