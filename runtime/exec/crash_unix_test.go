@@ -125,7 +125,7 @@ func TestKillWhileCommitting(t *testing.T) {
 func TestInterrupt(t *testing.T) {
 	root := t.TempDir()
 	var log bytes.Buffer
-	cmd := start(t, childSpec{Store: root, Steps: 20_000, Sleep: time.Millisecond}, &log)
+	cmd := start(t, childSpec{Store: root, Steps: 5_000, Sleep: time.Millisecond}, &log)
 	waitFor(t, func() bool {
 		m, _ := filepath.Glob(filepath.Join(root, "scratch", "*", "step", "state"))
 		return len(m) > 0
@@ -200,7 +200,7 @@ func TestTwoRuns(t *testing.T) {
 // TestDeadOwner: a killed run's lock holds nobody up.
 func TestDeadOwner(t *testing.T) {
 	root := t.TempDir()
-	cmd := start(t, childSpec{Store: root, Steps: 20_000, Sleep: time.Millisecond}, io.Discard)
+	cmd := start(t, childSpec{Store: root, Steps: 5_000, Sleep: time.Millisecond}, io.Discard)
 	waitFor(t, func() bool {
 		m, _ := filepath.Glob(filepath.Join(root, "scratch", "*", "step", "state"))
 		return len(m) > 0
@@ -208,7 +208,7 @@ func TestDeadOwner(t *testing.T) {
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
 	var out bytes.Buffer
-	runRefs(t, newExec(t, root, &out), slow(20_000, 0, 0))
+	runRefs(t, newExec(t, root, &out), slow(5_000, 0, 0))
 	if strings.Contains(out.String(), "waiting") {
 		t.Errorf("waited for a dead process: %s", &out)
 	}

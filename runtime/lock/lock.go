@@ -114,13 +114,18 @@ func (f *File) Write(path string) error {
 	return os.Rename(tmp.Name(), path)
 }
 
-// Merge keeps the entries of an older lock that f lacks, among the variables
-// that the recipe still has: after a run of some variables only.
+// Merge keeps what an older lock has and f lacks, among the variables that the
+// recipe still has: after a run of some variables only.
 func (f *File) Merge(old *File, has func(variable string) bool) {
 	for name, e := range old.Entries {
 		variable, _, _ := strings.Cut(name, "[")
-		if _, ok := f.Entries[name]; !ok && has(variable) {
+		now, ok := f.Entries[name]
+		switch {
+		case !ok && has(variable):
 			f.Entries[name] = e
+		case ok && now.Numbers == nil && now.Key == e.Key && now.Content == e.Content:
+			now.Numbers = e.Numbers
+			f.Entries[name] = now
 		}
 	}
 }

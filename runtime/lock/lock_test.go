@@ -143,8 +143,9 @@ func TestMerge(t *testing.T) {
 		old.Entries[n] = Entry{Op: "old"}
 	}
 	f.Entries["fresh"] = Entry{Op: "new"}
+	old.Entries["same"], f.Entries["same"] = Entry{Key: "k", Numbers: map[string]string{"a": "1"}}, Entry{Key: "k"}
 	f.Merge(old, func(v string) bool { return v != "gone" })
-	if len(f.Entries) != 3 || f.Entries["fresh"].Op != "new" || f.Entries["list[1]"].Op != "old" {
+	if len(f.Entries) != 4 || f.Entries["same"].Numbers["a"] != "1" || f.Entries["fresh"].Op != "new" || f.Entries["list[1]"].Op != "old" {
 		t.Errorf("got %+v", f.Entries)
 	}
 }

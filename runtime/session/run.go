@@ -202,10 +202,10 @@ func (s *Session) writeLock(out *Outcome, whole bool) {
 		case errors.Is(err, fs.ErrNotExist):
 			err = nil
 		case err == nil:
-			out.Notes = append(out.Notes, surprises(old, now)...)
 			if !whole {
 				now.Merge(old, func(name string) bool { return s.Recipe.Var(name) != nil })
 			}
+			out.Notes = append(out.Notes, surprises(old, now)...)
 		}
 	}
 	if err == nil && len(now.Params) > 0 {
@@ -249,7 +249,9 @@ func (s *Session) record(st *store.Store, p *exec.Plan, shown []Shown) (*lock.Fi
 	f := lock.New(s.Recipe.Name, s.Recipe.Meta.Seed, s.results())
 	displayed := map[string]Shown{}
 	for _, w := range shown {
-		displayed[w.Name] = w
+		if s.Recipe.Var(w.Name).Displayed {
+			displayed[w.Name] = w
+		}
 	}
 	entries := map[string][]lock.Entry{}
 	for _, it := range p.Items {
