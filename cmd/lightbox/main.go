@@ -26,6 +26,7 @@ const (
 func main() {
 	ctx, stop := exec.Interruptible(context.Background(), os.Stderr)
 	defer stop()
+	ctx = context.WithValue(ctx, stopKey{}, stop)
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
@@ -109,7 +110,7 @@ RECIPE is a Go file, a directory that holds one, or the name of a built-in recip
 		help(cmd, args)
 		c.recipeHelp(cmd, args)
 	})
-	root.AddCommand(c.runCommand(), c.planCommand(), c.checkCommand(), c.showCommand(), c.verifyCommand(),
+	root.AddCommand(c.runCommand(), c.planCommand(), c.checkCommand(), c.showCommand(), c.replCommand(), c.verifyCommand(),
 		c.gcCommand(), c.doctorCommand(), c.versionCommand())
 	root.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
