@@ -30,10 +30,14 @@ func NewScratch() *Tape { return &Tape{} }
 // Recording tells whether ops on the tape record their backward.
 func (tp *Tape) Recording() bool { return tp != nil && tp.recording }
 
-// Track is a view of x on this tape. If x requires a gradient, the view's gradient is added to x's.
+// Track is a view of x on this tape. If x requires a gradient, the view's gradient is added to x's; to a result on
+// another tape no gradient flows back.
 func (tp *Tape) Track(x *Tensor) *Tensor {
 	tp.check()
 	v := *x
+	if x.tape != nil && x.tape != tp && !x.requires {
+		v.slot = nil
+	}
 	v.tape = tp
 	v.requires = false
 	return &v
