@@ -177,17 +177,17 @@ func (f Frame) checkExpr(src string, want Kind, what string) error {
 // Worst keeps the n rows with the worst values of a Number column, worst
 // first: the lowest, or the highest where lower is better. Rows without a value
 // are left out; equal ones stay in their order.
-func (f Frame) Worst(col string, n int) Frame { return f.extreme(col, n, false) }
+func (f Frame) Worst(col string, n int) Frame { return f.extreme(worstOp, col, n) }
 
 // Best keeps the n rows with the best values of a Number column, best first.
-func (f Frame) Best(col string, n int) Frame { return f.extreme(col, n, true) }
+func (f Frame) Best(col string, n int) Frame { return f.extreme(bestOp, col, n) }
 
-func (f Frame) extreme(col string, n int, best bool) Frame {
+func (f Frame) extreme(op *step.Op, col string, n int) Frame {
 	err := f.column(col, Number)
 	if err == nil && n < 1 {
 		err = fmt.Errorf("asks for %d rows; the least is 1", n)
 	}
-	return f.then(extremeOp, extremeParams{col, n, best}, f.Columns(), err)
+	return f.then(op, extremeParams{col, n}, f.Columns(), err)
 }
 
 // Sort orders the rows by a column, ascending; "-rouge1" descends. Absent

@@ -323,11 +323,15 @@ func TestView(t *testing.T) {
 		t.Errorf("got %+v", table)
 	}
 	many := f
+	many = many.Derive("caption", "repeat('word ', 9)")
 	for range 2 {
 		many = frame.Stack(many, many.As("again", "yes"))
 	}
-	if table = show(many).(view.Table); len(table.Rows) != 20 || table.Footer[0] != "20 of 24 rows" {
+	if table = show(many).(view.Table); len(table.Rows) != 6 || table.Footer[0] != "6 of 24 rows, long texts cut" {
 		t.Errorf("got %d rows, footer %q", len(table.Rows), table.Footer)
+	}
+	if got := table.Rows[0].Cells[4].Text; got != "word word word word word word word word…" {
+		t.Errorf("a long text is shown as %q", got)
 	}
 
 	film := show(f.At("b")).(view.List)[0].(view.List)

@@ -35,9 +35,8 @@ type (
 	whereParams   struct{ Expr string }
 	deriveParams  struct{ Name, Expr string }
 	extremeParams struct {
-		Col  string
-		N    int
-		Best bool
+		Col string
+		N   int
 	}
 	sortParams struct {
 		Col  string
@@ -88,20 +87,8 @@ var (
 		return r.With(Column{Name: p.Name, Kind: e.kind, Label: c >= 0 && r.cols[c].Label}, v), nil
 	})
 
-	extremeOp = rowOp("Extreme", func(p extremeParams, r *Rows) (*Rows, error) {
-		c := find(r.cols, p.Col)
-		if c < 0 || r.cols[c].Kind != Number {
-			return nil, Unknown(p.Col, r.cols)
-		}
-		var idx []int
-		for i, v := range r.num[c] {
-			if !math.IsNaN(v) {
-				idx = append(idx, i)
-			}
-		}
-		r.order(idx, c, p.Best != r.cols[c].Lower)
-		return r.Take(idx[:min(p.N, len(idx))]), nil
-	})
+	worstOp = rowOp("Worst", func(p extremeParams, r *Rows) (*Rows, error) { return r.extreme(p, false) })
+	bestOp  = rowOp("Best", func(p extremeParams, r *Rows) (*Rows, error) { return r.extreme(p, true) })
 
 	sortOp = rowOp("Sort", func(p sortParams, r *Rows) (*Rows, error) {
 		c := find(r.cols, p.Col)
@@ -179,6 +166,22 @@ var (
 		return rows.Write(dir)
 	}}
 )
+
+// extreme keeps the n best or worst rows that have a value.
+func (r *Rows) extreme(p extremeParams, best bool) (*Rows, error) {
+	c := find(r.cols, p.Col)
+	if c < 0 || r.cols[c].Kind != Number {
+		return nil, Unknown(p.Col, r.cols)
+	}
+	var idx []int
+	for i, v := range r.num[c] {
+		if !math.IsNaN(v) {
+			idx = append(idx, i)
+		}
+	}
+	r.order(idx, c, best != r.cols[c].Lower)
+	return r.Take(idx[:min(p.N, len(idx))]), nil
+}
 
 // order sorts row indices by column c, stable, absent numbers last.
 func (r *Rows) order(idx []int, c int, desc bool) {

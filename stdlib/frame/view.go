@@ -9,9 +9,15 @@ import (
 	"lightbox/runtime/view"
 )
 
-const shownRows = 20 // a frame displays its first rows; all are in the artifact
+// A frame of a few rows is shown whole; of a longer one the first rows, with
+// their texts cut. All is in the artifact.
+const (
+	wholeRows = 8
+	shownRows = 6
+	shownText = 40 // characters
+)
 
-// View shows the first rows as a table, or films with their captions (At, Films).
+// View shows the first rows as a table (all of them when they are few), or films with their captions (At, Films).
 func (f Frame) View(dirs []string) (view.View, error) {
 	if len(dirs) != 1 {
 		return nil, fmt.Errorf("frame: view of %d artifacts, want 1", len(dirs))
@@ -39,19 +45,36 @@ func viewRows(r *Rows) view.Table {
 		t.Align = append(t.Align, alignOf(col.Kind))
 	}
 	t.Header = [][]view.Cell{head}
-	for i := range min(r.n, shownRows) {
+	n := r.n
+	if n > wholeRows {
+		n = shownRows
+	}
+	for i := range n {
 		row := view.Row{}
 		for _, c := range shown {
-			row.Cells = append(row.Cells, view.Cell{Text: r.text(i, c)})
+			text := r.text(i, c)
+			if n < r.n {
+				text = clip(text)
+			}
+			row.Cells = append(row.Cells, view.Cell{Text: text})
 		}
 		t.Rows = append(t.Rows, row)
 	}
-	if r.n > shownRows {
-		t.Footer = append(t.Footer, fmt.Sprintf("%d of %d rows", shownRows, r.n))
+	if n < r.n {
+		t.Footer = append(t.Footer, fmt.Sprintf("%d of %d rows, long texts cut", n, r.n))
 	} else {
 		t.Footer = append(t.Footer, plural(r.n, "row"))
 	}
 	return t
+}
+
+// clip cuts a text that is too long for a preview.
+func clip(s string) string {
+	r := []rune(s)
+	if len(r) <= shownText {
+		return s
+	}
+	return strings.TrimRight(string(r[:shownText-1]), " ") + "…"
 }
 
 func alignOf(k Kind) view.Align {
