@@ -38,7 +38,7 @@ var splitOffset = map[string]int{"train": 0, "valid": 1 << 30, "test": 1 << 31}
 // They are drawings: nothing that is measured on them says anything about medicine.
 func Phantom(o PhantomOptions) Set { return Set{step.New(phantomOp, o)} }
 
-var phantomOp = &step.Op{Name: "data.phantom", Version: "1",
+var phantomOp = &step.Op{Name: "data.phantom", Version: "2",
 	Check: func(s step.Step) []error {
 		o := s.Params.(PhantomOptions)
 		var errs []error

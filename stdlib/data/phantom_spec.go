@@ -95,11 +95,13 @@ func phantomFromRef(ref string) (phantomSpec, error) {
 	return newPhantom(seed, index, size), nil
 }
 
-// attrs is the ground truth by component, as score.Component reads it.
+// attrs is the ground truth by component, and the place of the finding on a grid of 8 by 8 cells, which no caption names
+// but which a vision tower can be taught.
 func (p phantomSpec) attrs() map[string]string {
+	cell := func(u float64) string { return strconv.Itoa(int((u + 1) * 4)) }
 	a := map[string]string{
 		"modality": p.Modality, "plane": p.Plane, "anatomy": p.Anatomy, "finding": p.Finding,
-		"side": p.Side, "size": strconv.Itoa(p.MM),
+		"side": p.Side, "size": strconv.Itoa(p.MM), "column": cell(p.X), "row": cell(p.Y),
 	}
 	if p.Marker != "" {
 		a["marker"] = p.Marker
