@@ -14,6 +14,8 @@ import (
 
 	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
+	"lightbox/runtime/step"
+	"lightbox/runtime/view"
 	"lightbox/stdlib/models/llava"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/safetensors"
@@ -503,5 +505,23 @@ func TestWriteForPEFT(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "expect.json"), raw, 0o644); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+func TestMatches(t *testing.T) {
+	skeleton := func() (model.Model, error) { return mistral(t), nil }
+	base := step.New(&step.Op{Name: "test"}, nil)
+	s := model.NewSystems(model.System{Base: base, Skeleton: skeleton}).As("system", "LLaVA")
+	v, err := Matches(s, Paper()).View(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := v.(view.List)[0].(view.Table)
+	if table.Title != "system=LLaVA: LoRA targets: rank 16, alpha 32" || len(table.Rows) != 3+6+1 ||
+		!strings.HasPrefix(table.Footer[0], "40,108,032 of ") {
+		t.Errorf("%s, %d rows, %s", table.Title, len(table.Rows), table.Footer)
+	}
+	if _, err := Matches(s, Config{TargetModules: []string{"nope"}}).View(nil); err == nil || !strings.Contains(err.Error(), "system=LLaVA: lora: target") {
+		t.Error(err)
 	}
 }
