@@ -7,11 +7,16 @@ import (
 	"lightbox/runtime/view"
 )
 
-// CSV writes a table's texts as they are shown: one header line (names of
+// CSV writes a table's records (view.Table.Full) where it has them, and otherwise
+// its texts as they are shown: one header line (names of
 // spanning cells stand before those of their columns), then every row. A table
 // with group headings gets the heading as a first column. Marks and notes are
 // not in it.
 func CSV(w io.Writer, t view.Table) error {
+	if t.Full != nil {
+		out := csv.NewWriter(w)
+		return out.WriteAll(t.Full)
+	}
 	grouped := false
 	for _, r := range t.Rows {
 		grouped = grouped || r.Group

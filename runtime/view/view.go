@@ -58,6 +58,10 @@ type Table struct {
 	Rows    []Row
 	Footer  []string // notes below the table
 	Align   []Align  // by column
+
+	// Full is what CSV gets instead of the shown texts: a header line and every
+	// row with all digits, where Rows are a preview or rounded. May be nil.
+	Full [][]string
 }
 
 // Text is Markdown.

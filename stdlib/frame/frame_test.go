@@ -330,6 +330,9 @@ func TestView(t *testing.T) {
 	if table = show(many).(view.Table); len(table.Rows) != 6 || table.Footer[0] != "6 of 24 rows, long texts cut" {
 		t.Errorf("got %d rows, footer %q", len(table.Rows), table.Footer)
 	}
+	if len(table.Full) != 25 || strings.Join(table.Full[2], "|") != "base||b|films/b.png|reference b|word word word word word word word word word |MRI|0.3333333333333333|1|0.1|false" {
+		t.Errorf("the records of a preview: %q", table.Full)
+	}
 	if got := table.Rows[0].Cells[4].Text; got != "word word word word word word word word…" {
 		t.Errorf("a long text is shown as %q", got)
 	}

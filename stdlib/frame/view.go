@@ -33,7 +33,7 @@ func (f Frame) View(dirs []string) (view.View, error) {
 }
 
 func viewRows(r *Rows) view.Table {
-	t := view.Table{}
+	t := view.Table{Full: r.records()}
 	var head []view.Cell
 	var shown []int
 	for c, col := range r.cols {
@@ -66,6 +66,26 @@ func viewRows(r *Rows) view.Table {
 		t.Footer = append(t.Footer, plural(r.n, "row"))
 	}
 	return t
+}
+
+// records are all rows with all digits, names first; an absent number is "".
+func (r *Rows) records() [][]string {
+	out := [][]string{names(r.cols)}
+	for i := range r.n {
+		rec := make([]string, len(r.cols))
+		for c, col := range r.cols {
+			switch {
+			case col.Kind == String:
+				rec[c] = r.str[c][i]
+			case col.Kind == Bool:
+				rec[c] = strconv.FormatBool(r.yes[c][i])
+			case !math.IsNaN(r.num[c][i]):
+				rec[c] = string(appendNumber(nil, r.num[c][i]))
+			}
+		}
+		out = append(out, rec)
+	}
+	return out
 }
 
 // clip cuts a text that is too long for a preview.

@@ -23,7 +23,7 @@ func (t Table) View(dirs []string) (view.View, error) {
 }
 
 func (r *result) view() view.Table {
-	t := view.Table{Title: r.Title, Caption: r.Caption, Footer: r.Notes}
+	t := view.Table{Title: r.Title, Caption: r.Caption, Footer: r.Notes, Full: r.csv()}
 	if r.Rehearsal {
 		t.Title = "REHEARSAL " + t.Title
 	}
