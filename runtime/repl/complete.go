@@ -21,12 +21,13 @@ var (
 	fieldsOpen = regexp.MustCompile(`([\pL_][\pL\pN_]*(?:\.[\pL_][\pL\pN_]*)?)\{([^{}]*)$`)
 )
 
-// candidates are the names that could stand at the cursor.
-func (r *repl) candidates(line string, cursor int) []candidate {
+// candidates are the names that could stand at the cursor, and the text before
+// it that they replace.
+func (r *repl) candidates(line string, cursor int) (found []candidate, replaced string) {
 	before := line[:cursor]
 	trimmed := strings.TrimLeft(before, " ")
 	if strings.HasPrefix(trimmed, ":") && !strings.Contains(trimmed, " ") {
-		return matching(commandNames(), "", trimmed)
+		return matching(commandNames(), "", trimmed), trimmed
 	}
 	if strings.HasPrefix(trimmed, ":") {
 		_, before, _ = strings.Cut(trimmed, " ")
@@ -35,19 +36,18 @@ func (r *repl) candidates(line string, cursor int) []candidate {
 	head := before[:len(before)-len(word)]
 	if strings.HasSuffix(head, ".") {
 		x := operand(head[:len(head)-1])
-		return matching(r.members(x), x+".", word)
+		return matching(r.members(x), x+".", word), x + "." + word
 	}
 	if m := fieldsOpen.FindStringSubmatch(head); m != nil && !strings.HasSuffix(strings.TrimSpace(head), ":") {
 		if fields := r.fields(m[1]); len(fields) > 0 {
-			return matching(fields, "", word)
+			return matching(fields, "", word), word
 		}
 	}
-	return matching(r.names(), "", word)
+	return matching(r.names(), "", word), word
 }
 
-// matching keeps what begins with the word, whatever its case. The shell
-// replaces the word with all that stands before it up to a space, so the text
-// carries the operand too.
+// matching keeps what begins with the word, whatever its case. The text
+// carries the operand too, as the shell wants.
 func matching(all []candidate, operand, word string) []candidate {
 	var out []candidate
 	for _, c := range all {

@@ -52,12 +52,14 @@ func newShell(r *repl, history string) *readline.Shell {
 	return sh
 }
 
-func completions(cs []candidate) readline.Completions {
+func completions(cs []candidate, replaced string) readline.Completions {
 	var raw []readline.Completion
 	for _, c := range cs {
 		raw = append(raw, readline.Completion{Value: c.text, Display: c.display, Description: c.about})
 	}
-	return readline.CompleteRaw(raw).NoSpace().Usage("")
+	all := readline.CompleteRaw(raw)
+	all.PREFIX = replaced
+	return all
 }
 
 // read returns the next input, or io.EOF.

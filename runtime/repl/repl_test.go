@@ -258,7 +258,8 @@ func TestCandidates(t *testing.T) {
 		"len(strings.NewReader(\"x\").Si": "strings.NewReader(\"x\").Size",
 	} {
 		var got []string
-		for _, c := range r.candidates(line, len(line)) {
+		cs, _ := r.candidates(line, len(line))
+		for _, c := range cs {
 			got = append(got, c.text)
 		}
 		if s := strings.Join(got, " "); s != want {
