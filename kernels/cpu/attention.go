@@ -86,12 +86,21 @@ func (b *block) scores(s, q []float32) {
 // AttentionForward writes dst (N, Heads, D), a.Max and a.Sum.
 func AttentionForward(dst, q []float32, a AttentionArgs) {
 	tasks := a.tasks(a.Heads)
-	Parallel(len(tasks), 1, func(lo, hi int) {
+	Parallel(len(tasks), a.grain(len(tasks)), func(lo, hi int) {
 		for _, t := range tasks[lo:hi] {
 			b := a.block(t.seq, t.head, t.at)
 			b.forward(dst, q)
 		}
 	})
+}
+
+// grain is how many of the tasks make a chunk that pays for handing it to another goroutine: half a million multiply-adds.
+func (a *AttentionArgs) grain(tasks int) int {
+	work := 0
+	for s, keys := range a.Keys {
+		work += (a.QStart[s+1] - a.QStart[s]) * keys * a.Heads * a.D * 2
+	}
+	return max(1, tasks*(1<<19)/max(1, work))
 }
 
 // task is a block to do, or for the backward all blocks of a sequence and key head.
@@ -136,7 +145,7 @@ func (b *block) forward(dst, q []float32) {
 func AttentionBackward(dq []float32, dk, dv [][]float32, dout, out, q []float32, a AttentionArgs) {
 	group := a.Heads / a.KVHeads
 	seqs := len(a.QStart) - 1
-	Parallel(seqs*a.KVHeads, 1, func(lo, hi int) {
+	Parallel(seqs*a.KVHeads, a.grain(seqs*a.KVHeads), func(lo, hi int) {
 		for t := lo; t < hi; t++ {
 			s, kh := t/a.KVHeads, t%a.KVHeads
 			var dks, dvs []float32

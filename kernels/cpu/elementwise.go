@@ -1,13 +1,13 @@
 package cpu
 
-// elementGrain is the chunk of elementwise loops: 32 KB of float32.
-const elementGrain = 8192
+// elementGrain is the chunk of elementwise loops: some ten microseconds of work, so that handing it to another goroutine pays.
+const elementGrain = 1 << 15
 
 // rowGrain is how many rows of c elements make a chunk of about elementGrain elements.
 func rowGrain(c int) int { return max(1, elementGrain/max(1, c)) }
 
-// columnGrain splits sums over rows by columns.
-const columnGrain = 64
+// columnGrain is how many columns of so many rows make a chunk of a sum over rows: whole cache lines.
+func columnGrain(rows int) int { return max(64, elementGrain/max(1, rows)) &^ 15 }
 
 // AddForward is dst = a + b.
 func AddForward(dst, a, b []float32) {
@@ -65,7 +65,7 @@ func SumRows(dst, x []float32, c int) {
 		return
 	}
 	rows := len(x) / c
-	Parallel(c, columnGrain, func(lo, hi int) {
+	Parallel(c, columnGrain(rows), func(lo, hi int) {
 		for r := range rows {
 			vec().add(dst[lo:hi], dst[lo:hi], x[r*c+lo:r*c+hi])
 		}

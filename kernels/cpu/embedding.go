@@ -27,7 +27,7 @@ func TakeRowsBF16(dst []float32, src []uint16, idx []int32, c int) {
 
 // TakeRowsBackward adds dout row i to dsrc row idx[i], i ascending.
 func TakeRowsBackward(dsrc, dout []float32, idx []int32, c int) {
-	Parallel(c, columnGrain, func(lo, hi int) {
+	Parallel(c, columnGrain(len(idx)), func(lo, hi int) {
 		for r, p := range idx {
 			d := dsrc[int(p)*c+lo : int(p)*c+hi]
 			vec().add(d, d, dout[r*c+lo:r*c+hi])

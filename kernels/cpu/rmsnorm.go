@@ -47,7 +47,7 @@ func RMSNormBackward(dx, dw, dout, x, w, rstd []float32, c int) {
 
 // normWeightBackward adds Σ over rows of dout·(x − mean)·rstd to dw; mean nil is 0.
 func normWeightBackward(dw, dout, x, mean, rstd []float32, c int) {
-	Parallel(c, columnGrain, func(lo, hi int) {
+	Parallel(c, columnGrain(len(rstd)), func(lo, hi int) {
 		xhat := make([]float32, hi-lo)
 		for r, s := range rstd {
 			xr := x[r*c+lo : r*c+hi]
