@@ -233,7 +233,7 @@ def main():
     write("variants.json", {k: {"base": b, "stages": s, "model": m} for k, (b, s, m) in vs.items()})
     out = {}
     for name, v in vs.items():
-        out[name] = golden(build(bases, v), 10000 if name in ("qwen", "llama", "gpt2", "trained") else 2000)
+        out[name] = golden(build(bases, v), 10000 if name in ("qwen", "llama", "gpt2", "trained") else 1000)
     write("golden.json", {"tokenizers": tokenizers.__version__, "variants": out})
     write("unicode.json", classes())
 
