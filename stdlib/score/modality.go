@@ -15,7 +15,8 @@ type modality struct{ Lexicon string }
 // Modality is exact modality accuracy: 1 when the modality that the caption
 // names is the row's true one (column modality), and no other is named; else 0.
 // Names are those of the declared lexicon: "magnetic resonance" is MRI,
-// "sonogram" Ultrasound. A row whose truth is "" has no score; a truth that is no
+// "sonogram" Ultrasound. A caption that names none scores 0, so that a system that
+// writes as people do stays below 1 where people leave the modality out. A row whose truth is "" has no score; a truth that is no
 // class of the lexicon is an error. Column modality_accuracy.
 func Modality() Metric { return metrics{modality{lexiconHash()}} }
 
