@@ -88,57 +88,13 @@ func (p *processor) readImage(dir string) error {
 	return nil
 }
 
-// readTemplate finds the chat template in any of the places transformers used.
-func (p *processor) readTemplate(dir string) error {
-	source, path := "", filepath.Join(dir, "chat_template.jinja")
-	raw, err := readOptional(path)
-	if err != nil {
-		return err
-	}
-	source = string(raw)
-	for _, name := range []string{"chat_template.json", "processor_config.json", "tokenizer_config.json"} {
-		if source != "" {
-			break
-		}
-		path = filepath.Join(dir, name)
-		if raw, err = readOptional(path); err != nil {
-			return err
-		}
-		if raw == nil {
-			continue
-		}
-		var j struct {
-			Template json.RawMessage `json:"chat_template"`
-		}
-		if err := json.Unmarshal(raw, &j); err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
-		source = templateText(j.Template)
-	}
-	if source == "" {
+// readTemplate finds the chat template; a checkpoint may lack one.
+func (p *processor) readTemplate(dir string) (err error) {
+	p.template, _, err = jinja.Find(dir)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if p.template, err = jinja.Parse(source); err != nil {
-		return fmt.Errorf("%s: chat template: %w", path, err)
-	}
-	return nil
-}
-
-// templateText is a template given as text, or the "default" one of a list.
-func templateText(raw json.RawMessage) string {
-	var one string
-	if json.Unmarshal(raw, &one) == nil {
-		return one
-	}
-	var many []struct{ Name, Template string }
-	if json.Unmarshal(raw, &many) == nil {
-		for _, t := range many {
-			if t.Name == "default" {
-				return t.Template
-			}
-		}
-	}
-	return ""
+	return err
 }
 
 // readGeneration collects the tokens that end an answer.
