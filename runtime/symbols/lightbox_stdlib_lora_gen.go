@@ -17,9 +17,11 @@ func table_lightbox_stdlib_lora() members {
 		"Attach":       reflect.ValueOf(lora.Attach),
 		"Config":       reflect.ValueOf((*lora.Config)(nil)),
 		"LanguageOnly": reflect.ValueOf(lora.LanguageOnly),
+		"Matches":      reflect.ValueOf(lora.Matches),
 		"Open":         reflect.ValueOf(lora.Open),
 		"Paper":        reflect.ValueOf(lora.Paper),
 		"Plan":         reflect.ValueOf((*lora.Plan)(nil)),
+		"Report":       reflect.ValueOf((*lora.Report)(nil)),
 		"Resolve":      reflect.ValueOf(lora.Resolve),
 		"Target":       reflect.ValueOf((*lora.Target)(nil)),
 	}

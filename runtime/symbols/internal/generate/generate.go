@@ -39,16 +39,27 @@ type listed struct {
 	Incomplete              bool
 	Error                   *struct{ Err string }
 	DepsErrors              []*struct{ Err string }
+	broken                  bool
 }
 
 // Files makes every generated file, by slash-separated path below
 // runtime/symbols.
 func Files() (map[string][]byte, error) {
-	pkgs, err := list()
+	all, err := list()
 	if err != nil {
 		return nil, err
 	}
 	files := map[string][]byte{}
+	var pkgs []listed
+	var kept []string
+	for _, l := range all {
+		switch {
+		case !l.broken:
+			pkgs = append(pkgs, l)
+		case keep(l, files):
+			kept = append(kept, l.ImportPath)
+		}
+	}
 	imports := map[string]*types.Package{}
 	var made []string
 	for _, l := range pkgs {
@@ -88,6 +99,8 @@ func Files() (map[string][]byte, error) {
 			return nil, err
 		}
 	}
+	made = append(made, kept...)
+	sort.Strings(made)
 	files["tables_gen.go"], err = tables(made)
 	return files, err
 }
@@ -150,7 +163,7 @@ func list() ([]listed, error) {
 	if err != nil {
 		return nil, err
 	}
-	args := []string{"list", "-e", "-trimpath", "-export", "-json=ImportPath,Export,Dir,GoFiles,Incomplete,Error,DepsErrors"}
+	args := []string{"list", "-e", "-export", "-json=ImportPath,Export,Dir,GoFiles,Incomplete,Error,DepsErrors"}
 	for _, p := range allow.Packages {
 		if rel, ok := strings.CutPrefix(p.Path, module+"/"); ok {
 			if found, err := filepath.Glob(filepath.Join(root, rel, "*.go")); err != nil || len(found) == 0 {
@@ -162,7 +175,7 @@ func list() ([]listed, error) {
 	cmd := exec.Command("go", args...)
 	cmd.Dir = root
 	// One platform for all: the export data must not depend on the machine.
-	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0")
+	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -178,25 +191,38 @@ func list() ([]listed, error) {
 		} else if err != nil {
 			return nil, err
 		}
-		if l.Export == "" || l.Incomplete {
-			skip(l)
-			continue
-		}
+		l.broken = l.Export == "" || l.Incomplete
 		pkgs = append(pkgs, l)
 	}
 	return pkgs, nil
 }
 
-// skip says why a package of the list is left out: a table that leaves one out
-// is worth more than none while that package is being written.
-func skip(l listed) {
+// keep says that a package does not compile, and keeps what was generated for
+// it before. Without that it is left out: the others are worth more than none
+// while one is being written.
+func keep(l listed, files map[string][]byte) bool {
 	why := "it does not compile"
 	if l.Error != nil {
 		why = l.Error.Err
 	} else if len(l.DepsErrors) > 0 {
 		why = l.DepsErrors[0].Err
 	}
-	fmt.Fprintf(os.Stderr, "gen: %s is left out: %s\n", l.ImportPath, strings.TrimSpace(why))
+	why = strings.TrimSpace(why)
+	dir, err := Dir()
+	base := Base(l.ImportPath)
+	for _, name := range []string{base + "_gen.go", "data/" + base + ".doc.gz", "data/" + base + ".export.gz"} {
+		var raw []byte
+		if err == nil {
+			raw, err = os.ReadFile(filepath.Join(dir, filepath.FromSlash(name)))
+		}
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "gen: %s is left out: %s\n", l.ImportPath, why)
+			return false
+		}
+		files[name] = raw
+	}
+	fmt.Fprintf(os.Stderr, "gen: %s stays as it was: %s\n", l.ImportPath, why)
+	return true
 }
 
 // Dir is runtime/symbols of the module that the current directory is in.
