@@ -218,8 +218,8 @@ const (
 
 // panel draws the table's columns of these numbers and widths.
 func (t *terminal) panel(v view.Table, columns []fitted) error {
-	var marks []func(line string) string
-	mark := func(f func(line string) string) []string {
+	var marks []func() string
+	mark := func(f func() string) []string {
 		marks = append(marks, f)
 		row := make([]string, len(columns))
 		row[0] = string(markFirst + rune(len(marks)-1))
@@ -231,16 +231,15 @@ func (t *terminal) panel(v view.Table, columns []fitted) error {
 	}
 	var b bytes.Buffer
 	tab := tablewriter.NewTable(&b, booktabs(aligns)...)
+	line := func(cells []view.Cell) []string {
+		if spans(cells) {
+			return mark(func() string { return t.spanning(v, cells, columns) })
+		}
+		return t.cells(cells, columns)
+	}
 	head := make([]string, len(columns))
 	for k, h := range v.Header {
-		var line []string
-		if spans(h) {
-			h := h
-			line = mark(func(string) string { return t.spanning(v, h, columns) })
-		} else {
-			line = t.cells(h, columns)
-		}
-		pad(head, line, k > 0)
+		pad(head, line(h), k > 0)
 	}
 	if len(v.Header) > 0 {
 		tab.Header(head)
@@ -252,17 +251,13 @@ func (t *terminal) panel(v view.Table, columns []fitted) error {
 	for i, r := range v.Rows {
 		var rows [][]string
 		if r.Rule && i > 0 {
-			rows = append(rows, mark(func(string) string { return strings.Repeat("─", total) }))
+			rows = append(rows, mark(func() string { return strings.Repeat("─", total) }))
 		}
-		switch {
-		case r.Group:
+		if r.Group {
 			text := visible(oneLine(groupText(r)))
-			rows = append(rows, mark(func(string) string { return " " + t.style(bold, text) }))
-		case spans(r.Cells):
-			cells := r.Cells
-			rows = append(rows, mark(func(string) string { return t.spanning(v, cells, columns) }))
-		default:
-			rows = append(rows, t.cells(r.Cells, columns))
+			rows = append(rows, mark(func() string { return " " + t.style(bold, text) }))
+		} else {
+			rows = append(rows, line(r.Cells))
 		}
 		for _, row := range rows {
 			if err := tab.Append(row); err != nil {
@@ -278,7 +273,7 @@ func (t *terminal) panel(v view.Table, columns []fitted) error {
 	}
 	for _, line := range strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n") {
 		if i := strings.IndexFunc(line, func(r rune) bool { return r >= markFirst && r <= markLast }); i >= 0 {
-			line = marks[[]rune(line[i:])[0]-markFirst](line)
+			line = marks[[]rune(line[i:])[0]-markFirst]()
 		}
 		t.b.WriteString(strings.TrimRight(line, " ") + "\n")
 	}

@@ -71,7 +71,7 @@ func BestConstant(set, test data.Set, opts ...ConstantOptions) frame.Frame {
 var constantOp = &step.Op{Name: "score.BestConstant", Version: "1", Run: runConstant}
 
 type constant struct {
-	Modality   string  `json:"modality"` // "" for the one over all of training
+	Modality   string  `json:"modality"` // "" of images whose modality is not known
 	Caption    string  `json:"caption"`
 	ROUGE1     float64 `json:"rouge1"` // mean over the references tried
 	Candidates int     `json:"candidates"`
@@ -94,6 +94,34 @@ func runConstant(ctx *step.Context, dir string) error {
 	if err != nil {
 		return err
 	}
+	chosen, err := chooseConstants(ctx, set, test, p)
+	if err != nil {
+		return err
+	}
+	rows := frame.NewRows(frame.CaptionColumns("system"))
+	for i := range test.Len() {
+		ex, at := test.Example(i), rows.Add()
+		rows.SetString(at, "system", "best constant caption")
+		rows.SetString(at, frame.ID, ex.ID)
+		rows.SetString(at, frame.Image, ex.Image)
+		rows.SetString(at, frame.Reference, ex.Caption)
+		rows.SetString(at, frame.Caption, chosen[ex.Modality].Caption)
+		rows.SetString(at, frame.Modality, ex.Modality)
+	}
+	report := make([]constant, 0, len(chosen))
+	for _, c := range chosen {
+		report = append(report, c)
+	}
+	sort.Slice(report, func(i, j int) bool { return report[i].Modality < report[j].Modality })
+	if err := writeJSON(filepath.Join(dir, constantFile), report); err != nil {
+		return err
+	}
+	return rows.Write(dir)
+}
+
+// chooseConstants finds the caption of every modality that test has, among the
+// training captions of set.
+func chooseConstants(ctx *step.Context, set, test *data.Reader, p ConstantOptions) (map[string]constant, error) {
 	byModality := map[string][]string{}
 	var all []string
 	for i := range set.Len() {
@@ -103,45 +131,26 @@ func runConstant(ctx *step.Context, dir string) error {
 		}
 	}
 	if len(all) == 0 {
-		return fmt.Errorf("the set has %d examples, none of them in the split \"train\" with a caption", set.Len())
+		return nil, fmt.Errorf("the set has %d examples, none of them in the split \"train\" with a caption", set.Len())
 	}
 	chosen := map[string]constant{}
-	var report []constant
-	choose := func(modality string, captions []string) error {
+	for i := range test.Len() {
+		m := test.Example(i).Modality
+		if _, ok := chosen[m]; ok {
+			continue
+		}
+		captions := byModality[m]
+		if len(captions) == 0 {
+			captions = all
+		}
 		c, err := bestCaption(ctx, captions, p)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		c.Modality = modality
-		chosen[modality] = c
-		report = append(report, c)
-		return nil
+		c.Modality = m
+		chosen[m] = c
 	}
-	rows := frame.NewRows(frame.CaptionColumns("system"))
-	for i := range test.Len() {
-		ex := test.Example(i)
-		if _, ok := chosen[ex.Modality]; !ok {
-			captions := byModality[ex.Modality]
-			if len(captions) == 0 {
-				captions = all
-			}
-			if err := choose(ex.Modality, captions); err != nil {
-				return err
-			}
-		}
-		at := rows.Add()
-		rows.SetString(at, "system", "best constant caption")
-		rows.SetString(at, frame.ID, ex.ID)
-		rows.SetString(at, frame.Image, ex.Image)
-		rows.SetString(at, frame.Reference, ex.Caption)
-		rows.SetString(at, frame.Caption, chosen[ex.Modality].Caption)
-		rows.SetString(at, frame.Modality, ex.Modality)
-	}
-	sort.Slice(report, func(i, j int) bool { return report[i].Modality < report[j].Modality })
-	if err := writeJSON(filepath.Join(dir, constantFile), report); err != nil {
-		return err
-	}
-	return rows.Write(dir)
+	return chosen, nil
 }
 
 // bestCaption finds the caption with the highest mean ROUGE-1 against all.
