@@ -8,6 +8,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -80,11 +82,12 @@ func OpenRecipe(ctx context.Context, r *recipe.Recipe, o Options) (*Session, err
 	for _, w := range r.Warnings {
 		fmt.Fprintf(o.Progress, "warning: %v\n", w)
 	}
-	values, err := eval.Run(ctx, r, eval.Options{Params: o.Set})
-	if err != nil {
-		return nil, err
+	values, evalErr := eval.Run(ctx, r, eval.Options{Params: o.Set})
+	if values == nil {
+		return nil, evalErr
 	}
 	s := &Session{Recipe: r, Values: values, o: o}
+	var err error
 	if s.Store, err = store.Open(s.storeRoot()); err != nil {
 		return nil, err
 	}
@@ -95,10 +98,40 @@ func OpenRecipe(ctx context.Context, r *recipe.Recipe, o Options) (*Session, err
 	for _, v := range values.Values {
 		refs = append(refs, v.Refs()...)
 	}
-	if err := s.Exec.Check(refs); err != nil {
-		return nil, s.locate(err)
+	err = s.Exec.Check(refs)
+	if err != nil {
+		err = s.locate(err)
+	}
+	if err := together(evalErr, err); err != nil {
+		return nil, err
 	}
 	return s, nil
+}
+
+// together is the errors of an evaluation and of its plan in the order of
+// their positions, each once: a plan's check repeats what steps carry.
+func together(eval, plan error) error {
+	var all, more recipe.Errors
+	if eval == nil || !errors.As(eval, &all) {
+		return errors.Join(eval, plan)
+	}
+	if plan == nil || !errors.As(plan, &more) {
+		return errors.Join(eval, plan)
+	}
+	seen := map[string]bool{}
+	for _, e := range all {
+		seen[e.Error()] = true
+	}
+	all = slices.Clone(all)
+	for _, e := range more {
+		if !seen[e.Error()] {
+			all = append(all, e)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b *recipe.Error) int {
+		return cmp.Or(cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Pos.Column, b.Pos.Column))
+	})
+	return all
 }
 
 func (s *Session) executor(st, digests *store.Store) (*exec.Executor, error) {
