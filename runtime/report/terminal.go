@@ -225,12 +225,8 @@ func (t *terminal) panel(v view.Table, columns []fitted) error {
 		row[0] = string(markFirst + rune(len(marks)-1))
 		return row
 	}
-	aligns := make([]tw.Align, len(columns))
-	for i, c := range columns {
-		aligns[i] = map[view.Align]tw.Align{view.Left: tw.AlignLeft, view.Center: tw.AlignCenter, view.Right: tw.AlignRight}[alignOf(v, view.Cell{}, c.column)]
-	}
 	var b bytes.Buffer
-	tab := tablewriter.NewTable(&b, booktabs(aligns)...)
+	tab := tablewriter.NewTable(&b, booktabs(v, columns)...)
 	line := func(cells []view.Cell) []string {
 		if spans(cells) {
 			return mark(func() string { return t.spanning(v, cells, columns) })
@@ -310,7 +306,11 @@ func spans(cells []view.Cell) bool {
 }
 
 // booktabs are tablewriter's options for three rules and no vertical lines.
-func booktabs(aligns []tw.Align) []tablewriter.Option {
+func booktabs(v view.Table, columns []fitted) []tablewriter.Option {
+	aligns := make([]tw.Align, len(columns))
+	for i, c := range columns {
+		aligns[i] = map[view.Align]tw.Align{view.Left: tw.AlignLeft, view.Center: tw.AlignCenter, view.Right: tw.AlignRight}[alignOf(v, view.Cell{}, c.column)]
+	}
 	raw := tw.CellFormatting{AutoWrap: tw.WrapNone, AutoFormat: tw.Off}
 	return []tablewriter.Option{
 		tablewriter.WithRenderer(renderer.NewBlueprint(tw.Rendition{
