@@ -54,6 +54,6 @@ var constant = score.BestConstant(phantoms, test).As("system", "best constant ca
 //
 // ROUGE mostly measures the template, which the constant caption has too. The components tell what was seen.
 
-var Scores = score.Captions(frame.Stack(plain, hinted, shuffled, constant), score.Offline())
+var scores = score.Captions(frame.Stack(plain, hinted, shuffled, constant), score.Offline())
 
-var Table = table.New(Scores, table.Rows("system", "prompt"))
+var Table = table.New(scores, table.Rows("system", "prompt"))

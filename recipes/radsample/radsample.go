@@ -44,6 +44,6 @@ var constant = score.BestConstant(images, test).As("system", "best constant capt
 //
 // A classifier could learn the source instead of the modality here: every source of these images has one modality.
 
-var Scores = score.Captions(frame.Stack(plain, shuffled, constant), score.Offline())
+var scores = score.Captions(frame.Stack(plain, shuffled, constant), score.Offline())
 
-var Table = table.New(Scores, table.Rows("system"), table.CI(0.95), table.Versus("system", "base"))
+var Table = table.New(scores, table.Rows("system"), table.CI(0.95), table.Versus("system", "base"))
