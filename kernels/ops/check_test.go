@@ -21,7 +21,7 @@ type opCase struct {
 	scale  float64                                             // of the inputs' values, 1 by default
 	tol    float64                                             // of values and gradients relative to the largest, 2e-6 by default
 	rows   []int                                               // inputs whose rows go with the rows of the result, for the batch test
-	fixed  []int                                               // inputs that need no gradient (and have none)
+	shift  bool                                                // the inputs are all but the first row of larger tensors
 }
 
 // checkOp proves value, type, shape and gradients (central differences of the float64 reference), that gradients add up,
@@ -49,9 +49,6 @@ func checkOp(t *testing.T, c opCase) {
 	in64 := widen64(data)
 	closeTo(t, c.name+" value", base.out, c.ref(in64), c.tol)
 	for i := range c.shapes {
-		if slices.Contains(c.fixed, i) {
-			continue
-		}
 		closeTo(t, fmt.Sprintf("%s gradient of input %d", c.name, i), base.grads[i], numericGrad(c.ref, in64, i, weight), c.tol*5)
 		alone := c.pass(CPU(), data, weight, i)
 		sameBits(t, fmt.Sprintf("%s gradient of input %d alone", c.name, i), alone.grads[i], base.grads[i])
@@ -70,6 +67,9 @@ func checkOp(t *testing.T, c opCase) {
 	if d := guardedDevice(t); d != nil {
 		c.compare(t, "in guarded memory", c.pass(d, data, weight, -1), base)
 	}
+	shifted := c
+	shifted.shift = true
+	c.compare(t, "as rows of larger tensors", shifted.pass(CPU(), data, weight, -1), base)
 	c.checkBatch(t, data, base)
 }
 
@@ -112,8 +112,8 @@ type result struct {
 func (c opCase) pass(d *Device, data [][]float32, weight []float32, only int) result {
 	leaves := make([]*tensor.Tensor, len(data))
 	for i, v := range data {
-		leaves[i] = d.FromFloats(v, c.shapes[i]...)
-		leaves[i].SetRequiresGrad((only < 0 || only == i) && !slices.Contains(c.fixed, i))
+		leaves[i] = c.leaf(d, i, v)
+		leaves[i].SetRequiresGrad(only < 0 || only == i)
 	}
 	var res result
 	for again := range 2 {
@@ -121,6 +121,9 @@ func (c opCase) pass(d *Device, data [][]float32, weight []float32, only int) re
 		in := make([]*tensor.Tensor, len(data))
 		for i, l := range leaves {
 			in[i] = tape.Track(l)
+			if c.shift {
+				in[i] = in[i].Rows(1, l.Dim(0))
+			}
 		}
 		out := c.run(d, in)
 		if again == 0 {
@@ -129,12 +132,11 @@ func (c opCase) pass(d *Device, data [][]float32, weight []float32, only int) re
 		tape.Backward(Sum(Mul(out, d.FromFloats(weight, out.Shape()...))))
 		tape.Release()
 		if again == 0 {
-			for _, l := range leaves {
-				if l.Grad() == nil {
-					res.grads = append(res.grads, nil)
-					continue
+			for i, l := range leaves {
+				res.grads = append(res.grads, nil)
+				if g := l.Grad(); g != nil {
+					res.grads[i] = Floats(g)
 				}
-				res.grads = append(res.grads, Floats(l.Grad()))
 			}
 		}
 	}
@@ -147,7 +149,26 @@ func (c opCase) pass(d *Device, data [][]float32, weight []float32, only int) re
 			}
 		}
 	}
+	for i := range res.grads {
+		if skip := len(res.grads[i]) - len(data[i]); c.shift && skip > 0 {
+			res.grads[i] = res.grads[i][skip:]
+		}
+	}
 	return res
+}
+
+// leaf makes input i, with one row more at the front where the inputs are shifted.
+func (c opCase) leaf(d *Device, i int, v []float32) *tensor.Tensor {
+	if !c.shift {
+		return d.FromFloats(v, c.shapes[i]...)
+	}
+	dims := slices.Clone(c.shapes[i])
+	dims[0]++
+	pad := make([]float32, product(dims)-len(v))
+	for j := range pad {
+		pad[j] = 1e30 // to be seen where it is read
+	}
+	return d.FromFloats(append(pad, v...), dims...)
 }
 
 func (c opCase) compare(t *testing.T, how string, got, want result) {

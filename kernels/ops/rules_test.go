@@ -105,6 +105,28 @@ func TestPrefillEqualsDecode(t *testing.T) {
 	sameBits(t, "cached", Floats(batch), Floats(all.Rows(99, 150)))
 }
 
+// TestSequencesAlone: attention and the loss of a row are the same whatever else is in the call.
+func TestSequencesAlone(t *testing.T) {
+	const n, h, d = 150, 4, 8
+	r := rand.New(rand.NewPCG(6, 6))
+	q := CPU().FromFloats(randoms(r, n*h*d, 1), n, h, d)
+	k := CPU().FromFloats(randoms(r, n*h*d, 1), n, h, d)
+	targets := make([]int32, n)
+	starts := []int{0, 1, 71, 150}
+	for _, causal := range []bool{false, true} {
+		o := AttnOptions{Causal: causal}
+		all := Attention(q, k, k, Segments{QStart: starts}, o)
+		_, nll := SoftmaxCrossEntropy(q.Reshape(n, h*d), targets, 1)
+		for s := range 3 {
+			lo, hi := starts[s], starts[s+1]
+			one := Attention(q.Rows(lo, hi), k.Rows(lo, hi), k.Rows(lo, hi), Segments{QStart: []int{0, hi - lo}}, o)
+			sameBits(t, fmt.Sprintf("sequence %d alone", s), Floats(one), Floats(all.Rows(lo, hi)))
+			_, alone := SoftmaxCrossEntropy(q.Reshape(n, h*d).Rows(lo, hi), targets[lo:hi], 1)
+			sameBits(t, "loss of rows alone", Floats(alone), Floats(nll.Rows(lo, hi)))
+		}
+	}
+}
+
 // TestFrozen: a frozen Linear keeps neither its input nor a gradient, and the input's memory can be collected.
 func TestFrozen(t *testing.T) {
 	d := tensor.NewDevice(cpu.Host{})
