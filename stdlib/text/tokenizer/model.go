@@ -117,51 +117,58 @@ func (b *bpe) readOptions(n node) error {
 	return nil
 }
 
-// readMerges reads "a b" strings or ["a", "b"] pairs.
+// readMerges reads the merges in order of rank.
 func (b *bpe) readMerges(n node) error {
-	raws, err := need[[]json.RawMessage](n, "merges", "a list")
+	pairs, err := mergePairs(n)
 	if err != nil {
 		return err
 	}
-	b.merges = newPairTable(len(raws))
-	rank := uint32(0)
-	for i, raw := range raws {
-		var l, r string
-		if len(raw) > 0 && raw[0] == '[' {
-			var p []string
-			if err := json.Unmarshal(raw, &p); err != nil || len(p) != 2 {
-				return n.errorf(fmt.Sprintf("merges[%d]", i), "want two strings, got %.60s", raw)
-			}
-			l, r = p[0], p[1]
-		} else {
-			var s string
-			if err := json.Unmarshal(raw, &s); err != nil {
-				return n.errorf(fmt.Sprintf("merges[%d]", i), "want \"a b\" or [\"a\", \"b\"], got %.60s", raw)
-			}
-			if strings.HasPrefix(s, "#version") {
-				continue
-			}
-			var ok bool
-			if l, r, ok = strings.Cut(s, " "); !ok || strings.Contains(r, " ") {
-				return n.errorf(fmt.Sprintf("merges[%d]", i), "want two tokens with one space between, got %q", s)
-			}
-		}
-		joined := l + strings.TrimPrefix(r, b.prefix)
+	b.merges = newPairTable(len(pairs))
+	for i, p := range pairs {
+		joined := p[0] + strings.TrimPrefix(p[1], b.prefix)
 		if strings.Contains(strings.TrimLeft(joined, mark), mark) {
 			b.crosses = true
 		}
 		var ids [3]int32
-		for k, s := range [...]string{l, r, joined} {
+		for k, s := range [...]string{p[0], p[1], joined} {
 			id, ok := b.vocab[s]
 			if !ok {
-				return n.errorf(fmt.Sprintf("merges[%d]", i), "%q and %q: token %q is not in the vocabulary", l, r, s)
+				return n.errorf(fmt.Sprintf("merges[%d]", i), "%q and %q: token %q is not in the vocabulary", p[0], p[1], s)
 			}
 			ids[k] = id
 		}
-		b.merges.put(ids[0], ids[1], merge{rank, ids[2]})
-		rank++
+		b.merges.put(ids[0], ids[1], merge{uint32(i), ids[2]})
 	}
 	return nil
+}
+
+// mergePairs reads a list of "a b" strings, which may begin with a "#version" line, or of ["a", "b"] pairs.
+func mergePairs(n node) ([][]string, error) {
+	var lines []string
+	if json.Unmarshal(n.fields["merges"], &lines) != nil {
+		pairs, err := need[[][]string](n, "merges", `a list of ["a", "b"] or of "a b"`)
+		for i, p := range pairs {
+			if len(p) != 2 && err == nil {
+				err = n.errorf(fmt.Sprintf("merges[%d]", i), "want two strings, got %d", len(p))
+			}
+		}
+		return pairs, err
+	}
+	if _, ok := n.fields["merges"]; !ok || lines == nil {
+		return need[[][]string](n, "merges", "a list")
+	}
+	pairs := make([][]string, 0, len(lines))
+	for i, s := range lines {
+		if strings.HasPrefix(s, "#version") {
+			continue
+		}
+		l, r, ok := strings.Cut(s, " ")
+		if !ok || strings.Contains(r, " ") {
+			return nil, n.errorf(fmt.Sprintf("merges[%d]", i), "want two tokens with one space between, got %q", s)
+		}
+		pairs = append(pairs, []string{l, r})
+	}
+	return pairs, nil
 }
 
 func (b *bpe) indexRunes() {
