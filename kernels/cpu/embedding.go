@@ -42,6 +42,14 @@ func PutRowsForward(dst, src []float32, idx []int32, c int) {
 	}
 }
 
+// AddRowsAt adds to the rows idx of dst those of src: PutRows' backward for the rows that were not replaced.
+func AddRowsAt(dst, src []float32, idx []int32, c int) {
+	for _, p := range idx {
+		d := dst[int(p)*c : (int(p)+1)*c]
+		vec().add(d, d, src[int(p)*c:(int(p)+1)*c])
+	}
+}
+
 // PutRowsBackward adds dout row idx[i] to dsrc row i.
 func PutRowsBackward(dsrc, dout []float32, idx []int32, c int) {
 	for r, p := range idx {

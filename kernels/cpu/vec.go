@@ -38,15 +38,3 @@ var vecGo = vecTable{
 	rotate: rotateGo, rotateBack: rotateBackGo,
 	adamW: adamWGo,
 }
-
-// SumLanes is Σ x in the lane order.
-func SumLanes(x []float32) float32 { return vec().sumLanes(x) }
-
-// Dot is Σ a·b in the lane order.
-func Dot(a, b []float32) float32 { return vec().dot(a, b) }
-
-// Axpy is dst += a·x.
-func Axpy(dst []float32, a float32, x []float32) { vec().axpy(dst, a, x) }
-
-// ExpRow is dst = e^(x − shift).
-func ExpRow(dst, x []float32, shift float32) { vec().expRow(dst, x, shift) }

@@ -86,12 +86,7 @@ func putRowsBackward(tape *tensor.Tape, out *tensor.Tensor, sd, ss *tensor.Slot,
 	tape.Record("put rows", out, nil, func(dout *tensor.Tensor) {
 		if sd != nil {
 			d := sd.Sum()
-			launch("put_rows_backward", func() {
-				for _, r := range kept {
-					i := int(r) * c
-					cpu.Axpy(f32(d)[i:i+c], 1, f32(dout)[i:i+c])
-				}
-			}, d, dout)
+			launch("add_rows_at", func() { cpu.AddRowsAt(f32(d), f32(dout), kept, c) }, d, dout)
 		}
 		if ss != nil {
 			d := ss.Sum()
