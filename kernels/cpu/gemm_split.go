@@ -2,7 +2,7 @@ package cpu
 
 // Costs that decide how a product is split; only time depends on them.
 const (
-	splitWork = 1 << 17 // multiply-adds that pay for handing a part to another goroutine
+	splitWork = 1 << 18 // multiply-adds that pay for handing a part to another goroutine
 	splitRows = 96      // rows below which a part would spend too much of its time packing its columns of B
 	splitEach = 3       // parts per goroutine, so that a slow core does not hold up the others
 )

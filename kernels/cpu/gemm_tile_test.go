@@ -78,7 +78,7 @@ func bf16Product(p product) []float32 {
 // TestBF16Blocks drives the packing of pairs with emulated tiles; TestBF16Path does it with the processor's own.
 func TestBF16Blocks(t *testing.T) {
 	plain := plainTiles(12, 16, true, dotPair)
-	eachProduct(rand.New(rand.NewPCG(17, 18)), 200, func(p product) {
+	eachProduct(rand.New(rand.NewPCG(17, 18)), 100, func(p product) {
 		if p.M == 0 || p.N == 0 || p.K == 0 || p.B.BF16 == nil {
 			return
 		}
