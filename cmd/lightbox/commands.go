@@ -41,7 +41,7 @@ Ctrl-C stops at the next checkpoint; the same command goes on from there.`,
 					return err
 				}
 			}
-			if out != nil {
+			if out != nil && (err == nil || len(out.Report.Ran) > 0) {
 				c.footer(out)
 			}
 			return err
@@ -56,9 +56,7 @@ Ctrl-C stops at the next checkpoint; the same command goes on from there.`,
 
 // footer says what a run took and where its results are.
 func (c *cli) footer(out *session.Outcome) {
-	if out.Report != nil {
-		_ = out.Report.Write(c.err)
-	}
+	_ = out.Report.Write(c.err)
 	if len(out.Files) > 0 {
 		var names []string
 		for _, f := range out.Files {

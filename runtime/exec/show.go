@@ -22,7 +22,8 @@ type show struct {
 
 	mu      sync.Mutex
 	begin   time.Time
-	first   int64 // done at the first report: a resumed step does not begin at 0
+	last    time.Time // of the latest report
+	first   int64     // done at the first report: a resumed step does not begin at 0
 	started bool
 	n, all  int64
 	note    string
@@ -79,11 +80,15 @@ func (s *show) line() string {
 	if s.note != "" {
 		parts = append(parts, s.note)
 	}
-	for _, k := range s.names {
-		parts = append(parts, fmt.Sprintf("%s %.4g", k, s.values[k]))
+	if s.note == "" {
+		for _, k := range s.names {
+			parts = append(parts, fmt.Sprintf("%s %.4g", k, s.values[k]))
+		}
 	}
 	if did := s.n - s.first; s.all > 0 && did > 0 && passed > 2 {
-		parts = append(parts, Duration(passed/float64(did)*float64(s.all-s.n))+" left")
+		each := s.last.Sub(s.begin).Seconds() / float64(did)
+		left := each*float64(s.all-s.n) - time.Since(s.last).Seconds()
+		parts = append(parts, Duration(max(left, 0))+" left")
 	} else {
 		parts = append(parts, Duration(passed))
 	}
@@ -95,7 +100,7 @@ func (s *show) progress(done, total int64, note string) {
 	if !s.started {
 		s.started, s.first, s.begin = true, done, time.Now()
 	}
-	s.n, s.all, s.note = done, total, note
+	s.n, s.all, s.note, s.last = done, total, note, time.Now()
 	s.mu.Unlock()
 	if s.bar != nil && total > 0 {
 		// mpb completes a bar that reaches its total; ours ends with close.

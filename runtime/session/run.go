@@ -48,7 +48,7 @@ func (s *Session) Run(ctx context.Context, only []string) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Outcome{Plan: p}
+	out := &Outcome{Plan: p, Report: &exec.Report{}}
 	if len(p.Running()) > 0 {
 		if err := p.Write(s.o.Progress); err != nil {
 			return out, err

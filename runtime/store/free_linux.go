@@ -10,7 +10,7 @@ func (s *Store) Free() (bytes int64, ok bool) {
 	for dir := s.root; ; dir = filepath.Dir(dir) {
 		var st syscall.Statfs_t
 		if err := syscall.Statfs(dir, &st); err == nil {
-			return int64(st.Bavail) * st.Bsize, true
+			return int64(st.Bavail) * int64(st.Bsize), true
 		}
 		if dir == filepath.Dir(dir) {
 			return 0, false
