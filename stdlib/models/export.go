@@ -50,20 +50,15 @@ func (e Exported) View(dirs []string) (view.View, error) {
 	return t, nil
 }
 
-type exportParams struct {
-	Dir   string
-	DType string
-}
-
 var exportOp = &step.Op{Name: "models.Export", Version: "1",
 	Check: func(s step.Step) []error {
-		if d := s.Params.(exportParams).DType; d != "" && d != "bf16" && d != "f32" {
+		if d := s.Params.(ExportOptions).DType; d != "" && d != "bf16" && d != "f32" {
 			return []error{fmt.Errorf("dtype %q; known: bf16, f32", d)}
 		}
 		return nil
 	},
 	Run: func(ctx *step.Context, dir string) error {
-		p := ctx.Step().Params.(exportParams)
+		p := ctx.Step().Params.(ExportOptions)
 		m, err := Open(ctx, ctx.Step().In[0])
 		if err != nil {
 			return err
@@ -93,7 +88,7 @@ func Export(systems model.Systems, o ExportOptions) Exported {
 	if n := len(all[0].Adapters); n > 0 {
 		return Exported{ref: step.Bad(exportOp, fmt.Errorf("system %s has %d adapters; an export holds the base alone", all[0].Name(), n))}
 	}
-	return Exported{ref: step.New(exportOp, exportParams{o.Dir, o.DType}, all[0].Base), dir: o.Dir}
+	return Exported{ref: step.New(exportOp, o, all[0].Base), dir: o.Dir}
 }
 
 // copyDir copies plain files, each written beside its name and renamed.

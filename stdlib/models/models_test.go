@@ -259,7 +259,7 @@ func TestExport(t *testing.T) {
 func checkable(r step.Ref) step.Step {
 	s := r.Step()
 	if s.Params == nil {
-		s.Params = exportParams{}
+		s.Params = ExportOptions{}
 	}
 	return s
 }

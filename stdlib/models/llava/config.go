@@ -163,3 +163,8 @@ func (c *Config) imageTokens() int {
 
 // featureSize is the number of columns of those rows.
 func (c *Config) featureSize() int { return c.Vision.HiddenSize * len(c.VisionFeatureLayers) }
+
+// bfloat16 reports whether the configuration says that the weights are stored so.
+func (c *Config) bfloat16() bool {
+	return c.raw["torch_dtype"] == "bfloat16" || c.raw["dtype"] == "bfloat16"
+}

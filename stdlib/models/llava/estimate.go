@@ -49,8 +49,11 @@ func (m *Model) Estimate(w model.Work) model.Estimate {
 	}
 	for _, p := range m.Params() {
 		size := int64(4)
-		if p.Tensor != nil {
+		switch {
+		case p.Tensor != nil:
 			size = int64(p.Tensor.DType().Size())
+		case m.cfg.bfloat16() && !p.Wide:
+			size = 2 // held as stored; float16 is widened
 		}
 		e.Weights += size * p.Numel()
 	}

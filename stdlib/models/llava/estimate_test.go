@@ -2,6 +2,7 @@ package llava
 
 import (
 	"math"
+	"path/filepath"
 	"testing"
 
 	"lightbox/kernels/ops"
@@ -29,6 +30,15 @@ func TestEstimate(t *testing.T) {
 		t.Helper()
 		if math.Abs(got-want) > share*want {
 			t.Errorf("%s: %.4g; want about %.4g", what, got, want)
+		}
+	}
+	for _, name := range cases { // bytes of the weights: the same planned and loaded
+		planned, err := New(read(t, filepath.Join("testdata", name, "config.json")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p, l := planned.Estimate(model.Work{}).Weights, load(t, name).Estimate(model.Work{}).Weights; p != l {
+			t.Errorf("%s: %d bytes of weights planned, %d loaded", name, p, l)
 		}
 	}
 	one := m.Estimate(model.Work{Sequences: 1, Tokens: 1, Rows: 1})
