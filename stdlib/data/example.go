@@ -111,7 +111,8 @@ func (r *Reader) Image(i int) (*vision.Image, error) {
 	return im, nil
 }
 
-// OpenImage decodes the image behind a reference: an absolute path, or "phantom:…", which is drawn from its seed.
+// OpenImage decodes the image behind a reference: an absolute path, "phantom:…", which is drawn
+// from its seed, or "parquet:…", a row of a parquet file.
 func OpenImage(ref string) (*vision.Image, error) {
 	if strings.HasPrefix(ref, "phantom:") {
 		p, err := phantomFromRef(ref)
@@ -119,6 +120,9 @@ func OpenImage(ref string) (*vision.Image, error) {
 			return nil, err
 		}
 		return p.draw(), nil
+	}
+	if strings.HasPrefix(ref, "parquet:") {
+		return openParquetImage(ref)
 	}
 	raw, err := os.ReadFile(ref)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -76,6 +76,8 @@ func ModalityOf(cuis []string) string {
 // ROCOv2 reads a data set in the layout of ROCOv2 or of ImageCLEFmedical Caption: {train,valid,test}_captions.csv with
 // the columns ID and Caption, {split}_concepts.csv and {split}_concepts_manual.csv with ID and CUIs (both optional), and
 // the images in {split}/ or {split}_images/. A split without its captions file is left out; one split at least must be there.
+// A folder of parquet files as Hugging Face's datasets library writes them (train-*.parquet with the columns image,
+// image_id, caption and cui, such as eltorio/ROCOv2-radiology) is read too.
 //
 // Every row is checked, every image decoded once, and all bad rows are reported together with file and line: missing IDs or
 // IDs repeated within a split, empty captions, captions without an image, images that do not decode.
@@ -100,10 +102,8 @@ var rocoOp = &step.Op{Name: "data.rocov2", Version: "1",
 			return err
 		}
 		rd := &rocoReader{root: root, seen: map[string]string{}}
-		for _, split := range splitNames {
-			if err := rd.split(split); err != nil {
-				return err
-			}
+		if err := rd.all(); err != nil {
+			return err
 		}
 		if !p.Options.TrustImages {
 			if err := rd.decodeAll(ctx); err != nil {
@@ -121,6 +121,27 @@ var rocoOp = &step.Op{Name: "data.rocov2", Version: "1",
 		}
 		return write(dir, meta, examples)
 	}}
+
+// all reads every split's table, or its parquet files where the folder has those.
+func (rd *rocoReader) all() error {
+	files, err := parquetFiles(rd.root)
+	if err != nil {
+		return err
+	}
+	for _, split := range splitNames {
+		if files == nil {
+			if err := rd.split(split); err != nil {
+				return err
+			}
+		}
+		for _, name := range files[split] {
+			if err := rd.parquet(split, name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
 
 // checkDir says what is wrong with a data directory, if anything, before a run starts.
 func checkDir(dir string) error {
@@ -156,6 +177,11 @@ func rocoCheck(dir string) []error {
 	if err := checkDir(dir); err != nil {
 		return []error{err}
 	}
+	if files, err := parquetFiles(dir); err != nil {
+		return []error{err}
+	} else if files != nil {
+		return parquetCheck(files)
+	}
 	var errs []error
 	found := 0
 	for _, split := range splitNames {
@@ -177,7 +203,7 @@ func rocoCheck(dir string) []error {
 		}
 	}
 	if found == 0 {
-		errs = append(errs, fmt.Errorf("%s holds none of train_captions.csv, valid_captions.csv, test_captions.csv: not a data set in ROCOv2's layout", dir))
+		errs = append(errs, fmt.Errorf("%s holds none of train_captions.csv, valid_captions.csv, test_captions.csv, nor parquet files: not a data set in ROCOv2's layout", dir))
 	}
 	return errs
 }
@@ -227,8 +253,13 @@ func rocoFiles(dir string) ([]string, error) {
 	if err := checkDir(root); err != nil {
 		return nil, err
 	}
+	byParquet, err := parquetFiles(root)
+	if err != nil {
+		return nil, err
+	}
 	var files []string
 	for _, split := range splitNames {
+		files = append(files, byParquet[split]...)
 		for _, table := range []string{"_captions.csv", "_concepts.csv", "_concepts_manual.csv"} {
 			name := filepath.Join(root, split+table)
 			if _, err := os.Stat(name); err == nil {
