@@ -8,6 +8,6 @@
 // is Find's work. It knows nothing of models or tokens, imports no other template and
 // has no clock: strftime_now is what the caller passes as a variable, if anything.
 //
-// No Go library was good enough: gonja v2.9.1 renders 25 of 66 renderings of the templates
-// in testdata right (no generation block, no expressions in parentheses before a loop) and 20 of 46 snippets.
+// No Go library was good enough: of the renderings in testdata gonja v2.9.1 gets 37 of 78 right, none of LLaVA's (it has
+// no generation block), and 20 of 46 snippets.
 package jinja
