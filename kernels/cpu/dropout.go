@@ -46,55 +46,53 @@ type DropoutArgs struct {
 	Seed, Offset uint64
 }
 
-// dropoutWords is how many random words are drawn before they are used.
-const dropoutWords = 256
+// keepArgs say which elements stay: element i draws word i mod 4 of counter (counter + i/4, offset), and stays where it
+// is at least cut.
+type keepArgs struct {
+	seed, counter, offset uint64
+	cut                   uint32
+	scale                 float32
+}
 
-// draw fills w with the words of at least n elements from i on, i a multiple of 4.
-func (a DropoutArgs) draw(w *[dropoutWords]uint32, i, n int) {
-	for j := 0; j < n; j += 8 {
-		philoxPair((*[8]uint32)(w[j:]), a.Seed, uint64(i+j)/4, a.Offset)
+// keepGo writes scale for every element that stays, else 0.
+func keepGo(m []float32, k keepArgs) {
+	var w [8]uint32
+	for ; len(m) > 0; m = m[min(8, len(m)):] {
+		philoxPair(&w, k.seed, k.counter, k.offset)
+		for i := range min(8, len(m)) {
+			m[i] = 0
+			if w[i] >= k.cut {
+				m[i] = k.scale
+			}
+		}
+		k.counter += 2
 	}
 }
 
-// each calls f for runs of elements with their words and the bound below which an element is dropped.
-func (a DropoutArgs) each(n int, f func(lo, hi int, w *[dropoutWords]uint32, cut uint32)) {
-	cut := uint32(float64(a.P)*(1<<24)) << 8
+// dropoutRun is how many factors are drawn before they are used.
+const dropoutRun = 512
+
+// each calls f for runs of elements with their factors: 0, or 1/(1−P).
+func (a DropoutArgs) each(n int, f func(lo, hi int, m []float32)) {
+	k := keepArgs{seed: a.Seed, offset: a.Offset, cut: uint32(float64(a.P)*(1<<24)) << 8, scale: 1 / (1 - a.P)}
 	Parallel(n, elementGrain, func(lo, hi int) {
-		var w [dropoutWords]uint32
-		for ; lo < hi; lo += dropoutWords { // elementGrain is a multiple of it
-			to := min(hi, lo+dropoutWords)
-			a.draw(&w, lo, to-lo)
-			f(lo, to, &w, cut)
+		var m [dropoutRun]float32
+		k := k
+		for ; lo < hi; lo += dropoutRun { // elementGrain is a multiple of it
+			to := min(hi, lo+dropoutRun)
+			k.counter = uint64(lo) / 4
+			vec().keep(m[:to-lo], k)
+			f(lo, to, m[:to-lo])
 		}
 	})
 }
 
-// DropoutForward writes dst.
+// DropoutForward is dst = x·factor.
 func DropoutForward(dst, x []float32, a DropoutArgs) {
-	s := 1 / (1 - a.P)
-	a.each(len(dst), func(lo, hi int, w *[dropoutWords]uint32, cut uint32) {
-		d := dst[lo:hi]
-		for i, v := range x[lo:hi] {
-			v *= s
-			if w[i&(dropoutWords-1)] < cut {
-				v = 0
-			}
-			d[i] = v
-		}
-	})
+	a.each(len(dst), func(lo, hi int, m []float32) { vec().mul(dst[lo:hi], x[lo:hi], m) })
 }
 
-// DropoutBackward adds to dx.
+// DropoutBackward is dx += dout·factor.
 func DropoutBackward(dx, dout []float32, a DropoutArgs) {
-	s := 1 / (1 - a.P)
-	a.each(len(dx), func(lo, hi int, w *[dropoutWords]uint32, cut uint32) {
-		d := dx[lo:hi]
-		for i, v := range dout[lo:hi] {
-			v = float32(v * s)
-			if w[i&(dropoutWords-1)] < cut {
-				v = 0
-			}
-			d[i] += v
-		}
-	})
+	a.each(len(dx), func(lo, hi int, m []float32) { vec().mulAdd(dx[lo:hi], dout[lo:hi], m) })
 }

@@ -25,6 +25,7 @@ type vecTable struct {
 	rotate      func(y0, y1, x0, x1, cos, sin []float32)        // RopeForward on a half head; y may be x
 	rotateBack  func(d0, d1, g0, g1, cos, sin []float32)        // RopeBackward on a half head; adds
 	adamW       func(p, m, v, g []float32, s adamWScalars)
+	keep        func(m []float32, k keepArgs) // Dropout's factors
 }
 
 // vecGo are the reference loops.
@@ -37,4 +38,5 @@ var vecGo = vecTable{
 	centre: centreGo, centreBack: centreBackGo, softmaxBack: softmaxBackGo, scoreBack: scoreBackGo,
 	rotate: rotateGo, rotateBack: rotateBackGo,
 	adamW: adamWGo,
+	keep:  keepGo,
 }

@@ -1,5 +1,7 @@
 package cpu
 
+import "math"
+
 // vecAVX2 are the loops on 256-bit vectors, for AVX-512 machines too: their loops wait for memory or for divisions, which
 // wider vectors do not make faster.
 //
@@ -56,6 +58,16 @@ var vecAVX2 = vecTable{
 	adamW: func(p, m, v, g []float32, s adamWScalars) {
 		n := len(p)
 		vecAdamWAVX2(p, m[:n], v[:n], g[:n], s.decay, s.w1, s.b2, s.w2, s.step, s.root, s.eps)
+	},
+	keep: func(m []float32, k keepArgs) {
+		n := len(m) &^ 31
+		if uint64(uint32(k.counter))+uint64(n/4) > math.MaxUint32 {
+			n = 0 // the counter's lower half overflows
+		}
+		philoxKeepAVX2(m[:n], uint32(k.seed), uint32(k.seed>>32), uint32(k.counter), uint32(k.counter>>32),
+			uint32(k.offset), uint32(k.offset>>32), k.cut, k.scale)
+		k.counter += uint64(n / 4)
+		keepGo(m[n:], k)
 	},
 	swiglu: func(dst, gate, up []float32) { vecSwiGLUAVX2(dst, gate[:len(dst)], up[:len(dst)]) },
 	swigluBack: func(dgate, dup, gate, up, dout []float32) {

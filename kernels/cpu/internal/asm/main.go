@@ -34,6 +34,7 @@ var files = []struct {
 	{"asm_pack_avx2", packAVX2},
 	{"asm_peak", peak},
 	{"asm_vec_avx2", vecAVX2},
+	{"asm_philox_avx2", philoxAVX2},
 }
 
 func main() {
