@@ -86,6 +86,9 @@ func (e *Executor) fits(p *Plan) error {
 		return fmt.Errorf("%w: the run writes about %s to %s, %s are free", store.ErrFull, Bytes(c.DiskBytes), e.o.Store.Root(), Bytes(free))
 	}
 	free, ok := availableMemory()
+	if own, known := kilobytes("/proc/self/status", "VmRSS:"); known {
+		free += own // models that are loaded already are used again
+	}
 	if !ok || e.o.IgnoreMemory || c.PeakBytes <= free {
 		return nil
 	}

@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -77,6 +78,7 @@ func tablesOf(v view.View) []view.Table {
 type provenance struct {
 	Artifacts []string          `yaml:"artifacts"`
 	Recipe    string            `yaml:"recipe"`
+	Source    string            `yaml:"source"` // SHA-256 of the recipe's file
 	Seed      uint64            `yaml:"seed"`
 	Set       map[string]string `yaml:"set,omitempty"`
 	Lightbox  string            `yaml:"lightbox"`
@@ -91,13 +93,14 @@ func (s *Session) writeResults(shown []Shown) ([]string, error) {
 	if raw, err := os.ReadFile(path); err == nil {
 		_ = yaml.Unmarshal(raw, &keys) // a broken one is written anew
 	}
+	source := fmt.Sprintf("%x", sha256.Sum256(s.Recipe.Source))
 	for _, v := range shown {
 		list, err := report.Write(dir, v.Name, v.View)
 		files = append(files, list...)
 		if err != nil {
 			return files, err
 		}
-		keys[v.Name] = provenance{v.Keys, s.Recipe.Name, s.Recipe.Meta.Seed, s.o.Set, exec.Version()}
+		keys[v.Name] = provenance{v.Keys, s.Recipe.Name, source, s.Recipe.Meta.Seed, s.o.Set, exec.Version()}
 	}
 	for name := range keys {
 		if s.Recipe.Var(name) == nil {

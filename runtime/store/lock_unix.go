@@ -20,13 +20,16 @@ func tryLock(name string, exclusive bool) (*Lock, error) {
 			return nil, err
 		}
 		if err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB); err != nil {
-			_ = f.Close()
-			if errors.Is(err, syscall.EWOULDBLOCK) {
-				return nil, ErrBusy
-			}
-			if errors.Is(err, syscall.EINTR) {
+			switch {
+			case errors.Is(err, syscall.ENOSYS), errors.Is(err, syscall.ENOLCK), errors.Is(err, syscall.EOPNOTSUPP):
+				return &Lock{f}, nil // some cluster file systems have no locks: one run at a time is then the user's care
+			case errors.Is(err, syscall.EINTR):
+				_ = f.Close()
 				continue
+			case errors.Is(err, syscall.EWOULDBLOCK):
+				err = ErrBusy
 			}
+			_ = f.Close()
 			return nil, err
 		}
 		// gc may have removed the file between open and lock.
