@@ -12,7 +12,6 @@
 package eval
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -103,8 +102,6 @@ func Run(ctx context.Context, r *recipe.Recipe, o Options) (*Result, error) {
 		o.Deadline = Deadline
 	}
 	start := time.Now()
-	ctx, cancel := context.WithTimeoutCause(ctx, o.Deadline, errTooLong)
-	defer cancel()
 	s := &session{ctx: ctx, recipe: r, opts: o, done: map[*recipe.Var]bool{}, values: map[*recipe.Var]reflect.Value{}}
 	s.run()
 	res := &Result{Recipe: r}
@@ -129,10 +126,40 @@ type session struct {
 	recipe *recipe.Recipe
 	opts   Options
 	in     *interp.Interpreter
-	stderr bytes.Buffer
+	stderr sink
 	done   map[*recipe.Var]bool
 	values map[*recipe.Var]reflect.Value
 	errs   recipe.Errors
+}
+
+// sink is what the interpreter prints: where it was when something panicked.
+// Closures write to it after the evaluation too, from the steps that call them.
+type sink struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+const sinkLimit = 64 << 10
+
+func (k *sink) Write(b []byte) (int, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.text) < sinkLimit {
+		k.text = append(k.text, b...)
+	}
+	return len(b), nil
+}
+
+func (k *sink) Reset() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.text = nil
+}
+
+func (k *sink) String() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return string(k.text)
 }
 
 func (s *session) run() {
@@ -146,6 +173,10 @@ func (s *session) run() {
 		s.fail(nil, err)
 		return
 	}
+	// Declarations run nothing of the recipe; from here on it could loop.
+	ctx, cancel := context.WithTimeoutCause(s.ctx, s.opts.Deadline, errTooLong)
+	defer cancel()
+	s.ctx = ctx
 	failed := map[*recipe.Var]bool{}
 	for _, a := range prog.Assign {
 		if blocked(a.Vars, failed) {

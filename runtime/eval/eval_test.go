@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -246,6 +247,57 @@ var Both = models.Join(base, other)
 			t.Errorf("got %v, want %s…", errs[i], want)
 		}
 	}
+}
+
+// TestClosuresOutlive: steps call a recipe's functions long after it was
+// evaluated, several at a time.
+func TestClosuresOutlive(t *testing.T) {
+	r := parse(t, `package c
+
+import "strings"
+
+var weights = []int{1, 2, 3}
+
+func clean(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
+
+var score = func(a, b string) float64 {
+	n := 0
+	for i, w := range weights {
+		if len(clean(a)) > i {
+			n += w
+		}
+	}
+	words := strings.Fields(b)
+	for _, w := range words {
+		n += len(w)
+	}
+	return float64(n)
+}
+`)
+	res, err := eval.Run(context.Background(), r, eval.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, _ := res.Value("score")
+	f, ok := v.Any().(func(a, b string) float64)
+	if !ok {
+		t.Fatalf("score is a %T", v.Any())
+	}
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for i := range 50 {
+				b := strings.Repeat("xy ", g+i%3)
+				if got, want := f(" AB ", b), float64(3+2*(g+i%3)); got != want {
+					t.Errorf("score = %v, want %v", got, want)
+					return
+				}
+			}
+		}()
+	}
+	wg.Wait()
 }
 
 // BenchmarkRecipe is the speed of a 300-var recipe: check, lower, evaluate.
