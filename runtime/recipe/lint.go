@@ -12,14 +12,17 @@ import (
 // instead. The list was found by running both side by side:
 //
 //	defer, go, select, channels, type switches
-//	ranging over a map or a func
-//	min, max, clear, print, recover
+//	ranging over a func, or over a map whose keys have no order
+//	clear, print, recover
 //	a loop variable captured by a closure, or its address taken
 //	method expressions; recursion
 //	the recipe's own types behind error, any or an interface that cannot be wrapped
 //	assertions to the recipe's own types
 //	assigning to a var, or to what an import exports
 //	generic functions of imported packages; recursive func types
+//
+// Ranging over numbers and maps, min and max, and inferred type arguments are
+// lowered away instead (lower.go, shims.go).
 //
 // It also keeps the recipe pure: what an import withholds is refused here.
 func (c *checker) lint() {
@@ -117,10 +120,7 @@ func (l *linter) rangeStmt(n *ast.RangeStmt) {
 	}
 	switch u := t.Underlying().(type) {
 	case *types.Map:
-		if n.Key == nil {
-			return // only counts
-		}
-		l.reject(n.X, "keep its keys in a slice beside it, and range over that", "ranging over a map has no fixed order, so the recipe would not give the same result twice")
+		l.rangeMap(n, u)
 	case *types.Signature:
 		l.reject(n.X, "collect into a slice first, with a function that returns one", "ranging over a func is not possible in a recipe")
 	case *types.Chan:
@@ -137,6 +137,31 @@ func (l *linter) rangeStmt(n *ast.RangeStmt) {
 			l.counterAssigned(n.Body, l.r.info.Defs[id])
 		}
 	}
+}
+
+// rangeMap refuses the ranges over maps that lowering cannot put in order.
+func (l *linter) rangeMap(n *ast.RangeStmt, m *types.Map) {
+	if n.Key == nil {
+		return // only counts
+	}
+	if b, ok := m.Key().Underlying().(*types.Basic); !ok || b.Info()&types.IsOrdered == 0 {
+		l.reject(n.X, "keep its keys in a slice beside it, and range over that", "the keys of this map (%s) have no order, so the recipe would not give the same result twice", l.typeText(m.Key()))
+		return
+	}
+	if n.Tok != token.DEFINE {
+		l.reject(n.Key, "write for k, v := range m", "ranging over a map assigns to an existing variable")
+		return
+	}
+	over := l.root(n.X)
+	ast.Inspect(n.Body, func(b ast.Node) bool {
+		if call, ok := b.(*ast.CallExpr); ok && len(call.Args) > 0 && over != nil {
+			id, _ := call.Fun.(*ast.Ident)
+			if f, ok := l.r.info.Uses[id].(*types.Builtin); id != nil && ok && f.Name() == "delete" && l.root(call.Args[0]) == over {
+				l.reject(call, "collect the keys first, and delete afterwards", "the map is changed while it is ranged over")
+			}
+		}
+		return true
+	})
 }
 
 // counterAssigned refuses writing to the counter of `for i := range n`, which
@@ -204,8 +229,6 @@ func (l *linter) call(n *ast.CallExpr) {
 			return
 		}
 		switch b.Name() {
-		case "min", "max":
-			l.reject(id, "write it with if, or math."+strings.ToUpper(b.Name()[:1])+b.Name()[1:], "%s is not possible in a recipe: the interpreter lacks it", b.Name())
 		case "clear", "recover":
 			l.reject(id, "", "%s is not possible in a recipe: the interpreter lacks it", b.Name())
 		case "print", "println":

@@ -39,6 +39,7 @@ func (r *Recipe) Lower() Program {
 	l := &lowering{r: r, alias: map[string]string{}}
 	l.typeTexts()
 	l.rewrites()
+	l.shimImports()
 	var p Program
 	p.Decls = l.decls()
 	for _, vs := range r.Order {
@@ -52,6 +53,7 @@ type lowering struct {
 	alias map[string]string // import path -> reserved alias
 	edits []edit            // inside expressions and functions, by position
 	types map[*Var]string
+	shims shims
 }
 
 // typeTexts spells each var's type with reserved aliases for the packages that
@@ -74,8 +76,13 @@ func (l *lowering) typeTexts() {
 		}
 	}
 	ast.Inspect(l.r.file, func(n ast.Node) bool {
-		if s, ok := n.(*ast.RangeStmt); ok {
+		switch s := n.(type) {
+		case *ast.RangeStmt:
 			note(l.r.info.Types[s.X].Type)
+		case *ast.CallExpr:
+			if _, ok := l.builtin(s, "min", "max"); ok {
+				note(l.r.info.Types[s].Type)
+			}
 		}
 		return true
 	})
@@ -148,6 +155,7 @@ func (l *lowering) decls() string {
 		at = to
 	}
 	b.WriteString(l.cut(at, len(l.r.Source)))
+	b.WriteString("\n" + l.shims.text.String())
 	return b.String()
 }
 
@@ -178,7 +186,8 @@ func (l *lowering) assignment(vs []*Var) string {
 }
 
 // rewrites collects the edits for what the interpreter lacks: ranging over an
-// integer becomes a counted loop, and inferred type arguments are written out.
+// integer becomes a counted loop and over a map one over its sorted entries,
+// min and max become functions, and inferred type arguments are written out.
 func (l *lowering) rewrites() {
 	n := 0
 	explicit := map[ast.Expr]bool{}
@@ -198,11 +207,19 @@ func (l *lowering) rewrites() {
 				end := l.offset(s.End())
 				l.edits = append(l.edits, edit{end, end, "[" + strings.Join(args, ", ") + "]"})
 			}
+		case *ast.CallExpr:
+			l.minMax(s)
 		case *ast.RangeStmt:
-			t, ok := l.r.info.Types[s.X].Type.Underlying().(*types.Basic)
-			if ok && t.Info()&types.IsInteger != 0 {
-				n++
-				l.counted(s, n)
+			n++
+			switch t := l.r.info.Types[s.X].Type.Underlying().(type) {
+			case *types.Basic:
+				if t.Info()&types.IsInteger != 0 {
+					l.counted(s, n)
+				}
+			case *types.Map:
+				if s.Key != nil {
+					l.entries(s, t, n)
+				}
 			}
 		}
 		return true

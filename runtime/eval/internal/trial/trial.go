@@ -620,6 +620,33 @@ var later = 4
 var inferred = fmt.Sprint(mapOf([]int{1, 2}, func(i int) string { return fmt.Sprint(i) }), mapOf([]string{"a", "bb"}, func(s string) int { return len(s) }))
 var constants = fmt.Sprint(math.Pi, math.E, math.MaxInt8, math.MinInt64, math.MaxFloat32, unicode.MaxRune, time.Minute, math.SqrtPi, math.MaxFloat64)
 
+var minMax = fmt.Sprint(min(3, len("ab")), max(1.5, ratio), min("b", mapped), max(1, 2, 3), min(time.Second, dur), math.IsNaN(max(1, math.NaN()*ratio)))
+
+const biggest3 = max(2, 3)
+
+var nestedMin = max(min(later, 3), min(biggest3, early()))
+var rangeMap = func() string {
+	s := ""
+	counts := map[string]int{"b": 2, "a": 1, "c": 3}
+	for k, v := range counts {
+		s += fmt.Sprint(k, v)
+		if v > 5 {
+			continue
+		}
+	}
+	for k := range map[int]bool{3: true} {
+		s += fmt.Sprint(k)
+	}
+	n := 0.0
+	for _, v := range map[time.Duration]float64{time.Second: 1.5, time.Minute: 2} {
+		n += v
+	}
+	for w, ps := range map[string][]point{"w": {{1, 2, ""}}} {
+		s += w + fmt.Sprint(len(ps), ps[0].Y)
+	}
+	return s[len(s)-3:] + fmt.Sprint(len(s), n)
+}()
+
 var count = param.Int("count", 3, "how many")
 var ratio = param.Float("ratio", -0.5, "a share")
 var root = param.Dir("root", "a/b", "somewhere")
