@@ -11,7 +11,7 @@ import (
 )
 
 // decodeAll decodes every image once, so that a broken one is found while reading and not hours later.
-func (rd *rocoReader) decodeAll(ctx *step.Context) error {
+func (rd *reading) decodeAll(ctx *step.Context) error {
 	errs := make([]error, len(rd.examples))
 	if err := eachImage(ctx, rd.examples, func(i int, err error) { errs[i] = err }); err != nil {
 		return err

@@ -118,7 +118,7 @@ func fileExists(path string) bool {
 }
 
 // readFolder reads the table; it does not decode images.
-func readFolder(root string) (*rocoReader, error) {
+func readFolder(root string) (*reading, error) {
 	table, err := folderTable(root)
 	if err != nil {
 		return nil, err
@@ -128,7 +128,7 @@ func readFolder(root string) (*rocoReader, error) {
 		return nil, err
 	}
 	defer f.Close()
-	rd := &rocoReader{root: root, seen: map[string]string{}}
+	rd := &reading{root: root, seen: map[string]string{}}
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, 16<<20)
 	for n := 1; lines.Scan(); n++ {
@@ -142,7 +142,7 @@ func readFolder(root string) (*rocoReader, error) {
 	return rd, nil
 }
 
-func (rd *rocoReader) line(place, raw string) {
+func (rd *reading) line(place, raw string) {
 	fail := func(id, why string, a ...any) { rd.bad = append(rd.bad, badRow{place, id, fmt.Sprintf(why, a...)}) }
 	var object map[string]any
 	if err := json.Unmarshal([]byte(raw), &object); err != nil {
@@ -241,7 +241,7 @@ var imagesOp = &step.Op{Name: "data.images", Version: "1",
 		return files, nil
 	},
 	Run: func(ctx *step.Context, dir string) error {
-		rd := &rocoReader{}
+		rd := &reading{}
 		for _, p := range ctx.Step().Params.(imagesParams).Paths {
 			abs, err := filepath.Abs(p)
 			if err != nil {

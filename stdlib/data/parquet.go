@@ -127,7 +127,7 @@ func checkParquet(name string) error {
 	return errors.Join(errs...)
 }
 
-func (rd *rocoReader) parquet(split, name string) (err error) {
+func (rd *reading) parquet(split, name string) (err error) {
 	defer func() { // the library panics on some damaged pages
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%s: damaged: %v", name, p)
@@ -156,7 +156,7 @@ func (rd *rocoReader) parquet(split, name string) (err error) {
 	}
 }
 
-func (rd *rocoReader) parquetRow(split, name string, at int, row parquetRow) {
+func (rd *reading) parquetRow(split, name string, at int, row parquetRow) {
 	place := fmt.Sprintf("%s:%d", name, at)
 	fail := func(why string, a ...any) {
 		rd.bad = append(rd.bad, badRow{place, row.ImageID, fmt.Sprintf(why, a...)})

@@ -96,7 +96,7 @@ func TestParquetErrors(t *testing.T) {
 		if errs := rocoOp.Check(ROCOv2(dir).Ref().Step()); len(errs) > 0 {
 			continue
 		}
-		rd := &rocoReader{seen: map[string]string{}}
+		rd := &reading{seen: map[string]string{}}
 		_ = rd.parquet("train", filepath.Join(dir, "train.parquet"))
 		for _, ex := range rd.examples {
 			_ = decodes(ex.Image)

@@ -1,8 +1,6 @@
 package data
 
 import (
-	"bytes"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +12,6 @@ import (
 	"strings"
 
 	"lightbox/runtime/step"
-	"lightbox/stdlib/text"
 )
 
 // Policy says what to do with rows that cannot be used.
@@ -101,7 +98,7 @@ var rocoOp = &step.Op{Name: "data.rocov2", Version: "1",
 		if err != nil {
 			return err
 		}
-		rd := &rocoReader{root: root, seen: map[string]string{}}
+		rd := &reading{root: root, seen: map[string]string{}}
 		if err := rd.all(); err != nil {
 			return err
 		}
@@ -123,7 +120,7 @@ var rocoOp = &step.Op{Name: "data.rocov2", Version: "1",
 	}}
 
 // all reads every split's table, or its parquet files where the folder has those.
-func (rd *rocoReader) all() error {
+func (rd *reading) all() error {
 	files, err := parquetFiles(rd.root)
 	if err != nil {
 		return err
@@ -141,36 +138,6 @@ func (rd *rocoReader) all() error {
 		}
 	}
 	return nil
-}
-
-// checkDir says what is wrong with a data directory, if anything, before a run starts.
-func checkDir(dir string) error {
-	st, err := os.Stat(dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("no data directory %s%s", dir, nearPath(dir))
-	case err != nil:
-		return fmt.Errorf("data directory %s: %w", dir, err)
-	case !st.IsDir():
-		return fmt.Errorf("%s is a file; want the data directory that holds it", dir)
-	}
-	return nil
-}
-
-// nearPath suggests an entry of the same parent directory.
-func nearPath(path string) string {
-	entries, err := os.ReadDir(filepath.Dir(path))
-	if err != nil {
-		return ""
-	}
-	names := make([]string, len(entries))
-	for i, e := range entries {
-		names[i] = e.Name()
-	}
-	if near, ok := text.Nearest(filepath.Base(path), names); ok {
-		return fmt.Sprintf("; did you mean %s?", filepath.Join(filepath.Dir(path), near))
-	}
-	return ""
 }
 
 func rocoCheck(dir string) []error {
@@ -206,42 +173,6 @@ func rocoCheck(dir string) []error {
 		errs = append(errs, fmt.Errorf("%s holds none of train_captions.csv, valid_captions.csv, test_captions.csv, nor parquet files: not a data set in ROCOv2's layout", dir))
 	}
 	return errs
-}
-
-func captionsFile(dir, split string) string { return filepath.Join(dir, split+"_captions.csv") }
-
-func firstLine(raw []byte) []string {
-	row, err := newCSV(raw).Read()
-	if err != nil {
-		return nil
-	}
-	return row
-}
-
-func newCSV(raw []byte) *csv.Reader {
-	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(raw, []byte("\ufeff"))))
-	r.FieldsPerRecord = -1
-	return r
-}
-
-// columns finds the wanted columns of a CSV header, ignoring case.
-func columns(file string, header []string, want ...string) ([]int, error) {
-	if len(header) == 0 {
-		return nil, fmt.Errorf("%s: empty file, want a header with the columns %s", file, strings.Join(want, ", "))
-	}
-	at := make([]int, len(want))
-	for i, w := range want {
-		at[i] = slices.IndexFunc(header, func(h string) bool { return strings.EqualFold(strings.TrimSpace(h), w) })
-		if at[i] >= 0 {
-			continue
-		}
-		msg := fmt.Sprintf("%s:1: no column %q, the header has %q", file, w, header)
-		if near, ok := text.Nearest(w, header); ok {
-			msg += fmt.Sprintf("; is %q meant?", near)
-		}
-		return nil, errors.New(msg)
-	}
-	return at, nil
 }
 
 // rocoFiles lists what the artifact depends on: the tables and every image.
@@ -282,44 +213,7 @@ func rocoFiles(dir string) ([]string, error) {
 	return slices.Compact(files), nil
 }
 
-// imageDirs are the places where the editions keep a split's images.
-func imageDirs(root, split string) []string {
-	return []string{
-		filepath.Join(root, split), filepath.Join(root, split+"_images"), filepath.Join(root, "images", split),
-		filepath.Join(root, split+"_images", split), filepath.Join(root, split, split+"_images"),
-	}
-}
-
-var imageEndings = []string{".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
-
-func isImage(name string) bool {
-	return slices.Contains(imageEndings, strings.ToLower(filepath.Ext(name)))
-}
-
-// A badRow is one row that cannot be used, and why.
-type badRow struct {
-	place string // file:line
-	id    string
-	why   string
-}
-
-func (b badRow) String() string {
-	if b.id == "" {
-		return b.place + ": " + b.why
-	}
-	return b.place + ": " + b.id + ": " + b.why
-}
-
-type rocoReader struct {
-	root     string
-	examples []Example
-	places   []string          // file:line, parallel to examples
-	dropped  map[int]bool      // examples that turned out bad
-	bad      []badRow          //
-	seen     map[string]string // split/ID -> place
-}
-
-func (rd *rocoReader) split(split string) error {
+func (rd *reading) split(split string) error {
 	name := captionsFile(rd.root, split)
 	raw, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -362,7 +256,7 @@ func (rd *rocoReader) split(split string) error {
 	}
 }
 
-func (rd *rocoReader) row(split, place string, row []string, at []int, header []string, images map[string]string, cuis, manual map[string][]string) {
+func (rd *reading) row(split, place string, row []string, at []int, header []string, images map[string]string, cuis, manual map[string][]string) {
 	if len(row) <= max(at[0], at[1]) {
 		rd.bad = append(rd.bad, badRow{place, "", fmt.Sprintf("%d columns, want %d", len(row), len(header))})
 		return
@@ -396,137 +290,4 @@ func (rd *rocoReader) row(split, place string, row []string, at []int, header []
 	}
 	rd.examples = append(rd.examples, ex)
 	rd.places = append(rd.places, place)
-}
-
-func union(a, b []string) []string {
-	out := slices.Clone(a)
-	for _, x := range b {
-		if !slices.Contains(out, x) {
-			out = append(out, x)
-		}
-	}
-	return out
-}
-
-// concepts reads the optional concept tables of a split.
-func (rd *rocoReader) concepts(split string) (all, manual map[string][]string, err error) {
-	if all, err = readConcepts(filepath.Join(rd.root, split+"_concepts.csv")); err != nil {
-		return nil, nil, err
-	}
-	manual, err = readConcepts(filepath.Join(rd.root, split+"_concepts_manual.csv"))
-	return all, manual, err
-}
-
-func readConcepts(name string) (map[string][]string, error) {
-	raw, err := os.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	} else if err != nil {
-		return nil, err
-	}
-	rows, err := newCSV(raw).ReadAll()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	if len(rows) == 0 {
-		rows = [][]string{nil}
-	}
-	at, err := columns(name, rows[0], "ID", "CUIs")
-	if err != nil {
-		return nil, err
-	}
-	out := map[string][]string{}
-	for i, row := range rows[1:] {
-		if len(row) <= max(at[0], at[1]) {
-			return nil, fmt.Errorf("%s: row %d has %d columns, want %d", name, i+2, len(row), len(rows[0]))
-		}
-		list := []string{}
-		for _, cui := range strings.Split(row[at[1]], ";") {
-			if cui = strings.TrimSpace(cui); cui != "" && cui != "nan" {
-				list = append(list, cui)
-			}
-		}
-		out[strings.TrimSpace(row[at[0]])] = list
-	}
-	return out, nil
-}
-
-// settle applies the policy to the bad rows.
-func (rd *rocoReader) settle(policy Policy, meta *Meta) ([]Example, error) {
-	sort.SliceStable(rd.bad, func(i, j int) bool { return lessPlace(rd.bad[i].place, rd.bad[j].place) })
-	kept := make([]Example, 0, len(rd.examples))
-	for i, ex := range rd.examples {
-		if !rd.dropped[i] {
-			kept = append(kept, ex)
-		}
-	}
-	if len(rd.bad) > 0 && policy == RefuseBadRows {
-		return nil, badRowsError(rd.bad)
-	}
-	for _, b := range rd.bad {
-		meta.Skipped = append(meta.Skipped, b.String())
-	}
-	if len(kept) == 0 {
-		return nil, fmt.Errorf("%s holds no usable row", rd.root)
-	}
-	return kept, nil
-}
-
-// lessPlace orders file:line places by file, then by line as a number.
-func lessPlace(a, b string) bool {
-	i, j := strings.LastIndexByte(a, ':'), strings.LastIndexByte(b, ':')
-	if a[:i] != b[:j] {
-		return a[:i] < b[:j]
-	}
-	return len(a) < len(b) || len(a) == len(b) && a < b
-}
-
-const shownBadRows = 20
-
-func badRowsError(bad []badRow) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d bad rows (data.ROCOOptions{BadRows: data.SkipBadRows} leaves such rows out and counts them)", len(bad))
-	for i, row := range bad {
-		if i == shownBadRows {
-			fmt.Fprintf(&b, "\n  and %d more", len(bad)-i)
-			break
-		}
-		b.WriteString("\n  " + row.String())
-	}
-	return errors.New(b.String())
-}
-
-// repeated warns where captions or IDs of one split stand in another: such a test measures memory too.
-func repeated(examples []Example) []string {
-	captions, ids := map[string]bool{}, map[string]bool{}
-	for _, ex := range examples {
-		if ex.Split == "train" {
-			captions[strings.TrimSpace(ex.Caption)] = true
-			ids[ex.ID] = true
-		}
-	}
-	var warnings []string
-	for _, split := range splitNames[1:] {
-		n, of := 0, 0
-		var same []string
-		for _, ex := range examples {
-			if ex.Split != split {
-				continue
-			}
-			of++
-			if captions[strings.TrimSpace(ex.Caption)] {
-				n++
-			}
-			if ids[ex.ID] {
-				same = append(same, ex.ID)
-			}
-		}
-		if n > 0 {
-			warnings = append(warnings, fmt.Sprintf("%d of the %d captions in %q stand in \"train\" too", n, of, split))
-		}
-		if len(same) > 0 {
-			warnings = append(warnings, fmt.Sprintf("%d of the %d IDs in %q stand in \"train\" too: %s", len(same), of, split, strings.Join(same[:min(3, len(same))], ", ")))
-		}
-	}
-	return warnings
 }
