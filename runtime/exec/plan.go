@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"sort"
 	"strings"
 	"text/tabwriter"
@@ -239,14 +240,39 @@ func (p *Plan) Keys() map[step.Key]bool {
 // Write prints the plan for people.
 func (p *Plan) Write(w io.Writer) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, it := range p.Items {
-		fmt.Fprintf(tw, "%s\t%s\t%s\n", it.Name(), it.Step.Op.Name, it.describe())
+	for _, g := range p.groups() {
+		fmt.Fprintf(tw, "%s\t%s\t%s\n", g.name, strings.Join(g.ops, ", "), g.text)
 	}
 	if err := tw.Flush(); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintln(w, p.Summary())
 	return err
+}
+
+// group is a line of a printed plan: the steps of one variable of which the
+// same can be said.
+type group struct {
+	name, text string
+	ops        []string
+}
+
+func (p *Plan) groups() []*group {
+	var out []*group
+	at := map[[2]string]*group{}
+	for _, it := range p.Items {
+		id := [2]string{it.Name(), it.describe()}
+		g := at[id]
+		if g == nil {
+			g = &group{name: id[0], text: id[1]}
+			at[id] = g
+			out = append(out, g)
+		}
+		if op := it.Step.Op.Name; !slices.Contains(g.ops, op) {
+			g.ops = append(g.ops, op)
+		}
+	}
+	return out
 }
 
 func (it *Item) describe() string {

@@ -39,6 +39,7 @@ func (e *Executor) Run(ctx context.Context, p *Plan) (*Report, error) {
 	defer e.mu.Unlock()
 	rep := &Report{}
 	begin := time.Now()
+	defer func() { rep.Seconds = time.Since(begin).Seconds() }()
 	for _, it := range p.Items {
 		if it.Status == Cached {
 			rep.Cached++
@@ -72,7 +73,6 @@ func (e *Executor) Run(ctx context.Context, p *Plan) (*Report, error) {
 		}
 		rep.Ran = append(rep.Ran, ran)
 	}
-	rep.Seconds = time.Since(begin).Seconds()
 	return rep, nil
 }
 
