@@ -13,7 +13,7 @@ import (
 
 // gemvBlocks is the number of blocks of eight columns that a kernel for m rows of x keeps in registers: a chain of fused
 // multiply-adds per output leaves the units idle unless several run side by side.
-var gemvBlocks = []int{0, 4, 2, 2, 1}
+var gemvBlocks = []int{0, 2, 2, 2, 1}
 
 func gemvAVX2(c *build.Context) {
 	for m := 1; m < len(gemvBlocks); m++ {
