@@ -69,6 +69,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"run", file, "--threads", "-1"}, 1, "threads must not be negative"},
 		{[]string{"run", "/nowhere/x.go"}, 1, "/nowhere/x.go: no such recipe"},
 		{[]string{"run", file, "-h"}, 0, "--set a=40  the first number (int)"},
+		{[]string{"run", "quickstart", "-h"}, 0, "Recipe quickstart: "},
+		{[]string{"run", "quickstrat"}, 1, "did you mean the built-in recipe quickstart"},
 		{[]string{"gc"}, 2, "name the recipes to keep"},
 		{[]string{"show", file, "Sum", "--format", "pdf"}, 2, `unknown format "pdf"`},
 		{[]string{"show", file, "Sum", "--format", "csv"}, 1, "Sum has no table to write as CSV"},
