@@ -274,6 +274,17 @@ func TestGemmPathsAgree(t *testing.T) {
 		eachProduct(rand.New(rand.NewPCG(6, 7)), 300, func(p product) {
 			sameBits(t, p.String(), p.run(path), p.run(Go))
 		})
+		r := rand.New(rand.NewPCG(21, 22))
+		for m := 1; m <= 9; m++ { // few rows of x, also with a W that no cache holds
+			for _, bf16 := range []bool{false, true} {
+				p := newProduct(r, m, 45, 131, false, true, bf16, m%2 == 0)
+				sameBits(t, p.String(), p.run(path), p.run(Go))
+			}
+			if m <= 3 {
+				p := newProduct(r, m, gemvCached/256+3, 256, false, true, false, false)
+				sameBits(t, p.String(), p.run(path), p.run(Go))
+			}
+		}
 	}, AVX2, AVX512)
 }
 

@@ -20,10 +20,6 @@ var gemvAVX2 = [...]gemvKernels{
 	4: {8, gemv4x8F32AVX2, gemv4x8F32AVX2, gemv4x8BF16AVX2, gemv4x8BF16AVX2},
 }
 
-// gemvCached is the number of elements from which a float32 B is taken to come from memory. Then eight rows at a time are
-// faster than sixteen: fewer streams suit the prefetchers, and one chain of sums keeps up with memory.
-const gemvCached = 2 << 20
-
 // gemvSuits reports whether g is a product of few rows with a transposed B, as in decoding: then reading B costs all the
 // time, and packing it would double the traffic to the caches.
 func gemvSuits(g GemmArgs) bool {
