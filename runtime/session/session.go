@@ -199,7 +199,13 @@ func (s *Session) Plan(ctx context.Context, only []string) (*exec.Plan, error) {
 func (s *Session) plan(ctx context.Context, e *exec.Executor, vs []eval.Value) (*exec.Plan, error) {
 	var refs []step.Ref
 	for _, v := range vs {
-		refs = append(refs, v.Refs()...)
+		for _, r := range v.Refs() {
+			if !r.Valid() {
+				return nil, recipe.Errors{{Pos: v.Var.Pos, Var: v.Var.Name, Msg: "it is an empty " + v.Var.TypeText + ", which no verb made",
+					Line: s.Recipe.Line(v.Var.Pos.Line), Len: len(v.Var.Name)}}
+			}
+			refs = append(refs, r)
+		}
 	}
 	p, err := e.Plan(ctx, refs)
 	if err != nil {

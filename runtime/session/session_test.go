@@ -265,6 +265,17 @@ func TestErrorsHaveTheirPlace(t *testing.T) {
 	}
 }
 
+func TestEmptyHandle(t *testing.T) {
+	file := place(t, strings.Replace(constantRecipe, "var test =", "var Empty = data.Set{}\n\nvar test =", 1))
+	s, err := Open(context.Background(), Options{Recipe: file})
+	if err == nil {
+		_, err = s.Run(context.Background(), []string{"Empty"})
+	}
+	if err == nil || !strings.Contains(err.Error(), "constant.go:18:5: var Empty: it is an empty data.Set") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestGC(t *testing.T) {
 	file := place(t, constantRecipe)
 	run(t, Options{Recipe: file})
