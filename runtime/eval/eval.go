@@ -271,7 +271,7 @@ func (s *session) fail(v *recipe.Var, err error) {
 	case s.ctx.Err() != nil:
 		e.Msg = "evaluation was interrupted"
 	case errors.As(err, &p):
-		e.Msg = panicText(p.Value)
+		e.Msg, e.Hint = panicText(p.Value)
 		if m := panicLine.FindStringSubmatch(s.stderr.String()); m != nil {
 			// The interpreter names the place where the function begins.
 			line, _ := strconv.Atoi(m[1])
@@ -287,9 +287,9 @@ func (s *session) fail(v *recipe.Var, err error) {
 	s.errs = append(s.errs, e)
 }
 
-// panicText is a panic's value without the noise of runtime errors.
-func panicText(v any) string {
-	var text string
+// panicText is a panic's value without the noise of runtime errors, and a hint
+// where it is the interpreter's own.
+func panicText(v any) (text, hint string) {
 	if r, ok := v.(reflect.Value); ok && r.IsValid() && r.CanInterface() { // from panic() in a helper
 		v = r.Interface()
 	}
@@ -303,7 +303,14 @@ func panicText(v any) string {
 	default:
 		text = fmt.Sprint(v)
 	}
-	return strings.TrimPrefix(text, "runtime error: ")
+	text = strings.TrimPrefix(text, "runtime error: ")
+	if rest, ok := strings.CutPrefix(text, "reflect: "); ok && strings.HasSuffix(rest, "index out of range") {
+		return rest, ""
+	}
+	if strings.HasPrefix(text, "reflect") || strings.Contains(text, "CFG post-order panic") {
+		hint = "the interpreter cannot evaluate this, although it is Go: bind its parts to vars of their own"
+	}
+	return text, hint
 }
 
 // stepErrors reports what the steps behind the values carry, once each.

@@ -102,7 +102,7 @@ var E = Fine / (n + 1)
 	want := `r.go:8:5: var A: strings: negative Repeat count
     8 | var A = strings.Repeat("x", n)
       |     ^
-r.go:10:5: var B: reflect: slice index out of range (in func index)
+r.go:10:5: var B: slice index out of range (in func index)
    10 | var B = index(7)
       |     ^
 r.go:18:5: var D: strconv.Atoi: parsing "x": invalid syntax (in func must)

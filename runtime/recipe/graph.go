@@ -88,8 +88,11 @@ func receiver(method types.Object) types.Object {
 	return nil
 }
 
-// uses are the top-level objects that a node refers to, by position.
-func (g *graph) uses(n ast.Node) []types.Object {
+// uses are the top-level objects that a node refers to, by position, and the
+// methods that its calls through interfaces may reach.
+func (g *graph) uses(n ast.Node) []types.Object { return g.refers(n, true) }
+
+func (g *graph) refers(n ast.Node, dynamic bool) []types.Object {
 	var out []types.Object
 	seen := map[types.Object]bool{}
 	add := func(o types.Object) {
@@ -105,7 +108,7 @@ func (g *graph) uses(n ast.Node) []types.Object {
 		}
 		o := g.origin(g.r.info.Uses[id])
 		add(o)
-		if f, ok := o.(*types.Func); ok && g.def[o] == nil && types.IsInterface(recvType(f)) {
+		if f, ok := o.(*types.Func); ok && dynamic && g.def[o] == nil && types.IsInterface(recvType(f)) {
 			for _, m := range g.methodsNamed(f.Name()) { // a call through an interface may reach any of them
 				add(m)
 			}

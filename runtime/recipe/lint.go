@@ -11,7 +11,7 @@ import (
 // compiler would, or cannot evaluate, each with a position and what to write
 // instead. The list was found by running both side by side:
 //
-//	defer, go, select, channels, type switches
+//	defer, go, select, channels, type switches, switches on a truth value
 //	ranging over a func, or over a map whose keys have no order
 //	clear, print, recover
 //	a loop variable captured by a closure, or its address taken
@@ -21,8 +21,8 @@ import (
 //	assigning to a var, or to what an import exports
 //	generic functions of imported packages; recursive func types
 //
-// Ranging over numbers and maps, min and max, and inferred type arguments are
-// lowered away instead (lower.go, shims.go).
+// Ranging over numbers and maps, min and max, several conditions in one case,
+// and inferred type arguments are lowered away instead (lower.go, shims.go).
 //
 // It also keeps the recipe pure: what an import withholds is refused here.
 func (c *checker) lint() {
@@ -58,6 +58,14 @@ func (l *linter) visit(n ast.Node) bool {
 	case *ast.TypeSwitchStmt:
 		l.rejectAt(n, 6, "use assertions (s, ok := x.(string)), or a method of the interface",
 			"a type switch is not possible in a recipe: the interpreter misses cases")
+	case *ast.SwitchStmt:
+		if n.Tag != nil {
+			if t := l.r.info.Types[n.Tag].Type; t != nil {
+				if b, ok := t.Underlying().(*types.Basic); ok && b.Info()&types.IsBoolean != 0 {
+					l.reject(n.Tag, "leave it out: switch { case condition: … }", "a switch on a truth value is not possible in a recipe: the interpreter misses cases")
+				}
+			}
+		}
 	case *ast.ForStmt:
 		if s, ok := n.Init.(*ast.AssignStmt); ok && s.Tok == token.DEFINE {
 			l.loopVars(s.Lhs...)

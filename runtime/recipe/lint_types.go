@@ -55,7 +55,9 @@ func mentions(s *types.Signature, t types.Type) bool {
 }
 
 // lintRecursion refuses cycles among the recipe's functions: recursion without
-// end would take the whole process with it, and nothing can stop it.
+// end would take the whole process with it, and nothing can stop it. Calls
+// through interfaces are let pass: a type that wraps another of its interface
+// ends where the values do.
 func (c *checker) lintRecursion() {
 	g := c.r.graph
 	state := map[types.Object]int{} // 1: on the path, 2: done
@@ -82,7 +84,7 @@ func (c *checker) lintRecursion() {
 		}
 		state[o] = 1
 		path = append(path, o.Name())
-		for _, e := range g.uses(g.def[o]) {
+		for _, e := range g.refers(g.def[o], false) {
 			if visit(e) {
 				break
 			}
@@ -217,8 +219,8 @@ func (b *boxing) call(n *ast.CallExpr) {
 		return
 	}
 	sig, ok := tv.Type.Underlying().(*types.Signature)
-	if !ok {
-		return
+	if f := b.called(n); !ok || f != nil && f.Pkg() != nil && f.Pkg().Path() == "sort" {
+		return // sort only moves elements
 	}
 	for i, a := range n.Args {
 		last := sig.Params().Len() - 1

@@ -187,7 +187,8 @@ func (l *lowering) assignment(vs []*Var) string {
 
 // rewrites collects the edits for what the interpreter lacks: ranging over an
 // integer becomes a counted loop and over a map one over its sorted entries,
-// min and max become functions, and inferred type arguments are written out.
+// min and max become functions, conditions that share a case are joined by ||
+// (it looks at one of them only), and inferred type arguments are written out.
 func (l *lowering) rewrites() {
 	n := 0
 	explicit := map[ast.Expr]bool{}
@@ -209,6 +210,8 @@ func (l *lowering) rewrites() {
 			}
 		case *ast.CallExpr:
 			l.minMax(s)
+		case *ast.SwitchStmt:
+			l.conditions(s)
 		case *ast.RangeStmt:
 			n++
 			switch t := l.r.info.Types[s.X].Type.Underlying().(type) {
@@ -225,6 +228,35 @@ func (l *lowering) rewrites() {
 		return true
 	})
 	sort.SliceStable(l.edits, func(a, b int) bool { return l.edits[a].from < l.edits[b].from })
+}
+
+// conditions joins `case a, b:` of a switch without a tag into `case (a) || (b):`.
+func (l *lowering) conditions(s *ast.SwitchStmt) {
+	if s.Tag != nil {
+		return
+	}
+	for _, c := range s.Body.List {
+		list := c.(*ast.CaseClause).List
+		if len(list) < 2 {
+			continue
+		}
+		insert := func(at token.Pos, text string) {
+			l.edits = append(l.edits, edit{l.offset(at), l.offset(at), text})
+		}
+		for i, x := range list {
+			if i == 0 {
+				insert(x.Pos(), "(")
+			} else {
+				// The comma goes; line breaks and comments between stay.
+				from, to := l.offset(list[i-1].End()), l.offset(x.Pos())
+				between := string(l.r.Source[from:to])
+				comma := from + strings.IndexByte(between, ',')
+				l.edits = append(l.edits, edit{comma, comma + 1, " ||"})
+				insert(x.Pos(), "(")
+			}
+			insert(x.End(), ")")
+		}
+	}
 }
 
 // counted rewrites `for i := range x` on its line.

@@ -43,7 +43,7 @@ func run(pkg, out, prefix, dir string, all bool) error {
 		if err != nil {
 			return err
 		}
-		b.WriteString("var compiled = map[string]any{\n")
+		b.WriteString("// Compiled holds every var as the compiler makes it.\nvar Compiled = map[string]any{\n")
 		for _, n := range names {
 			fmt.Fprintf(&b, "%q: %s,\n", n, n)
 		}

@@ -2,7 +2,8 @@
 
 package trial
 
-var compiled = map[string]any{
+// Compiled holds every var as the compiler makes it.
+var Compiled = map[string]any{
 	"addrComposite": addrComposite,
 	"anonEmbed":     anonEmbed,
 	"anyMap":        anyMap,
