@@ -126,6 +126,9 @@ func (e *Executor) hashSources(ctx context.Context, p *Plan) error {
 		}
 		return err
 	}
+	for _, src := range sources {
+		step.Locate(src.SHA256, src.Path)
+	}
 	for it, list := range files {
 		for _, f := range list {
 			it.Sources = append(it.Sources, sources[index[f]])

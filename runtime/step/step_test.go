@@ -231,3 +231,22 @@ func TestContextDefaults(t *testing.T) {
 	}()
 	c.Dir(r)
 }
+
+func TestFileRef(t *testing.T) {
+	sum := strings.Repeat("ab", 32)
+	ref := FileRef(sum, "/data/train/x.jpg")
+	if ref != "sha256:"+sum+"/x.jpg" || !IsFileRef(ref) || IsFileRef("/data/x.jpg") || IsFileRef("sha256:12/x") {
+		t.Errorf("reference %q", ref)
+	}
+	if _, err := Place(ref); err == nil || !strings.Contains(err.Error(), "file x.jpg (SHA-256 abababababab…) is not among the files") {
+		t.Errorf("unknown file: %v", err)
+	}
+	Locate(sum, "/data/train/x.jpg")
+	Locate(sum, "/moved/x.jpg")
+	if p, err := Place(ref); err != nil || p != "/moved/x.jpg" {
+		t.Errorf("got %q, %v", p, err)
+	}
+	if _, err := Place("phantom:1"); err == nil {
+		t.Error("no file was placed")
+	}
+}

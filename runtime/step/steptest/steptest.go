@@ -51,6 +51,9 @@ func Try(t testing.TB, ctx context.Context, refs ...step.Ref) ([]string, error) 
 			return nil, err
 		}
 		s := r.Step()
+		if err := locate(s); err != nil {
+			return nil, err
+		}
 		c := step.NewContext(ctx, step.Env{Step: s, Seed: Seed, Dirs: all,
 			Scratch: func() (string, error) { return scratch, os.MkdirAll(scratch, 0o755) },
 			Log:     func(line string) { t.Log(line) }})
@@ -64,4 +67,24 @@ func Try(t testing.TB, ctx context.Context, refs ...step.Ref) ([]string, error) 
 		out[i] = all[r.ID()]
 	}
 	return out, nil
+}
+
+// locate makes the files of a step known, as an executor does.
+func locate(s step.Step) error {
+	if s.Op.Files == nil {
+		return nil
+	}
+	files, err := s.Op.Files(s)
+	if err != nil {
+		return err
+	}
+	c := step.NewContext(context.Background(), step.Env{Step: s})
+	for _, f := range files {
+		sum, err := c.Digest(f)
+		if err != nil {
+			return err
+		}
+		step.Locate(sum, f)
+	}
+	return nil
 }
