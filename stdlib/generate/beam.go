@@ -25,6 +25,7 @@ type beam struct {
 // beams runs beam search as transformers 5 defines it (GenerationMixin._beam_search, early_stopping=False): at each step
 // the best max(2, 1+|EOS|)·k continuations of k beams; of the best k those that end enter the list of finished ones, and
 // the best k that do not end go on, until no running beam can beat the worst finished one. Scores are summed in float32.
+// One image at a time: its beams are the batch.
 func beams(ctx context.Context, m model.Model, o Options, seqs []*sequence) error {
 	for _, s := range seqs {
 		if err := beamSearch(ctx, m, o, s); err != nil {
@@ -79,40 +80,45 @@ func beamSearch(ctx context.Context, m model.Model, o Options, s *sequence) erro
 
 // continuations lists the n likeliest one-token continuations of all beams, best first, ties in order of beam and token.
 func continuations(logits []float32, running []beam, n int) []beam {
+	type candidate struct {
+		score float32
+		at    int // beam·vocab + token
+	}
 	vocab := len(logits) / len(running)
-	scores := make([]float32, 0, len(logits))
+	best := make([]candidate, 0, n+1)
 	for i, r := range running {
-		for _, lp := range logSoftmax(logits[i*vocab : (i+1)*vocab]) {
-			scores = append(scores, r.score+lp)
+		x := logits[i*vocab : (i+1)*vocab]
+		top, log := logSum(x)
+		for token, v := range x {
+			score := r.score + (v - top - log)
+			if len(best) == n && !(score > best[n-1].score) {
+				continue
+			}
+			k := len(best)
+			for k > 0 && score > best[k-1].score {
+				k--
+			}
+			best = slices.Insert(best, k, candidate{score, i*vocab + token})
+			best = best[:min(n, len(best))]
 		}
 	}
-	at := make([]int, len(scores))
-	for i := range at {
-		at[i] = i
-	}
-	sort.SliceStable(at, func(a, b int) bool { return scores[at[a]] > scores[at[b]] })
-	at = at[:min(n, len(at))]
-	out := make([]beam, len(at))
-	for i, j := range at {
-		from := j / vocab
-		tokens := append(slices.Clone(running[from].tokens), int32(j%vocab))
-		out[i] = beam{tokens: tokens, score: scores[j], from: from}
+	out := make([]beam, len(best))
+	for i, c := range best {
+		from := c.at / vocab
+		tokens := append(slices.Clone(running[from].tokens), int32(c.at%vocab))
+		out[i] = beam{tokens: tokens, score: c.score, from: from}
 	}
 	return out
 }
 
-func logSoftmax(x []float32) []float32 {
-	top := slices.Max(x)
+// logSum gives the two numbers that log-softmax subtracts: the greatest element, and log Σ e^(x - greatest).
+func logSum(x []float32) (top, log float32) {
+	top = slices.Max(x)
 	sum := 0.0
 	for _, v := range x {
 		sum += math.Exp(float64(v - top))
 	}
-	log := float32(math.Log(sum))
-	out := make([]float32, len(x))
-	for i, v := range x {
-		out[i] = v - top - log
-	}
-	return out
+	return top, float32(math.Log(sum))
 }
 
 // merge puts those of the candidates that ended among the finished beams and keeps the best.

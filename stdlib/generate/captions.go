@@ -1,7 +1,6 @@
 package generate
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -55,7 +54,7 @@ func film(ref string) ([]byte, error) {
 
 type captionsParams struct {
 	Options  Options
-	Skeleton func() (model.Model, error) `key:"-"`
+	Skeleton func() (model.Model, error) `key:"local"`
 }
 
 var captionsOp = &step.Op{Name: "generate.Captions", Version: "1",
@@ -70,6 +69,7 @@ const (
 	guessPrompt   = 32
 )
 
+// captionsCost takes it that captions use half of the tokens that they may.
 func captionsCost(s step.Step) step.Cost {
 	p := s.Params.(captionsParams)
 	if p.Skeleton == nil {
@@ -80,17 +80,33 @@ func captionsCost(s step.Step) step.Cost {
 		return step.Cost{}
 	}
 	o := p.Options.filled()
-	n := guessExamples
-	info := m.Info()
-	prompt := info.ImageTokens + guessPrompt
-	pre := m.Estimate(model.Work{Sequences: o.BatchSize, Tokens: prompt, Rows: 1, Images: o.BatchSize})
-	dec := m.Estimate(model.Work{Sequences: o.BatchSize, Tokens: prompt + o.MaxNewTokens/2, Cached: prompt + o.MaxNewTokens/2 - 1, Rows: 1})
-	batches := float64((n + o.BatchSize - 1) / o.BatchSize)
+	counts, exact := data.Count(s.In[len(s.In)-1])
+	n, note := data.Total(counts), ""
+	switch {
+	case counts == nil:
+		n, note = guessExamples, fmt.Sprintf("taking the set for %d examples", guessExamples)
+	case !exact:
+		note = fmt.Sprintf("up to %d examples", n)
+	default:
+		note = fmt.Sprintf("%d examples", n)
+	}
+	batch, beams := min(o.BatchSize, max(n, 1)), 1
+	if o.Beams > 1 {
+		batch, beams = 1, o.Beams
+	}
+	prompt := m.Info().ImageTokens + guessPrompt
+	pre := m.Estimate(model.Work{Sequences: batch, Tokens: prompt, Rows: 1, Images: batch})
+	step1 := func(tokens int) model.Estimate {
+		return m.Estimate(model.Work{Sequences: batch * beams, Tokens: prompt + tokens, Cached: prompt + tokens - 1, Rows: 1})
+	}
+	dec, last := step1(max(1, o.MaxNewTokens/4)), step1(o.MaxNewTokens)
+	batches := float64((n + batch - 1) / batch)
+	tokens := float64(max(1, o.MaxNewTokens/2))
 	return step.Cost{
-		FLOPs:     batches * (pre.FLOPs + float64(o.MaxNewTokens)*dec.FLOPs),
-		ReadBytes: batches * (pre.ReadBytes + float64(o.MaxNewTokens)*dec.ReadBytes),
-		PeakBytes: pre.Weights + max(pre.Activation, dec.Activation),
-		Note:      fmt.Sprintf("for %d examples", n),
+		FLOPs:     batches * (pre.FLOPs + tokens*dec.FLOPs),
+		ReadBytes: batches * (pre.ReadBytes + tokens*dec.ReadBytes),
+		PeakBytes: pre.Weights + max(pre.Activation, last.Activation),
+		Note:      note,
 	}
 }
 
@@ -117,16 +133,13 @@ func runCaptions(ctx *step.Context, dir string) error {
 		}
 		ctx.Progress(int64(min(lo+o.BatchSize, r.Len())), int64(r.Len()), "captions")
 	}
-	if err := log.err(); err != nil {
-		return err
-	}
 	rows := frame.NewRows(frame.CaptionColumns())
 	for i := range r.Len() {
 		ex, k := r.Example(i), rows.Add()
 		rows.SetString(k, frame.ID, ex.ID)
 		rows.SetString(k, frame.Image, ex.Image)
 		rows.SetString(k, frame.Reference, ex.Caption)
-		rows.SetString(k, frame.Caption, log.done[ex.ID])
+		rows.SetString(k, frame.Caption, log.done[i])
 		rows.SetString(k, frame.Modality, ex.Modality)
 	}
 	return rows.Write(dir)
@@ -134,10 +147,10 @@ func runCaptions(ctx *step.Context, dir string) error {
 
 // captionBatch writes the captions of examples [lo, hi) that the log does not hold yet.
 func captionBatch(ctx *step.Context, m model.Model, o Options, r *data.Reader, lo, hi int, log *captionLog) error {
-	var seqs, all []*sequence
+	var seqs []*sequence
 	for i := lo; i < hi; i++ {
 		ex := r.Example(i)
-		if _, ok := log.done[ex.ID]; ok {
+		if _, ok := log.done[i]; ok {
 			continue
 		}
 		im, err := r.Image(i)
@@ -151,12 +164,11 @@ func captionBatch(ctx *step.Context, m model.Model, o Options, r *data.Reader, l
 		if room := m.Info().Context; room > 0 && len(sample.IDs)+o.MaxNewTokens > room {
 			return fmt.Errorf("example %s: %d tokens of prompt and %d new ones exceed the %d that the model holds", ex.ID, len(sample.IDs), o.MaxNewTokens, room)
 		}
-		seqs = append(seqs, &sequence{id: ex.ID, sample: sample, choose: newChooser(o, ex.ID)})
+		seqs = append(seqs, &sequence{row: i, sample: sample, draw: newSampler(o, ex.ID)})
 	}
 	if len(seqs) == 0 {
 		return nil
 	}
-	all = append(all, seqs...)
 	search := write
 	if o.Beams > 1 {
 		search = beams
@@ -164,8 +176,8 @@ func captionBatch(ctx *step.Context, m model.Model, o Options, r *data.Reader, l
 	if err := search(ctx, m, o, seqs); err != nil {
 		return err
 	}
-	for _, s := range all {
-		if err := log.add(s.id, strings.TrimSpace(m.Decode(s.out))); err != nil {
+	for _, s := range seqs {
+		if err := log.add(s.row, strings.TrimSpace(m.Decode(s.out))); err != nil {
 			return err
 		}
 	}
@@ -175,11 +187,13 @@ func captionBatch(ctx *step.Context, m model.Model, o Options, r *data.Reader, l
 // A captionLog keeps written captions across an interruption, one JSON line each. A torn last line counts for nothing.
 type captionLog struct {
 	f    *os.File
-	w    *bufio.Writer
-	done map[string]string
+	done map[int]string // by row of the set
 }
 
-type captionLine struct{ ID, Caption string }
+type captionLine struct {
+	Row     int    `json:"row"`
+	Caption string `json:"caption"`
+}
 
 func openLog(ctx *step.Context) (*captionLog, error) {
 	scratch, err := ctx.Scratch()
@@ -187,7 +201,7 @@ func openLog(ctx *step.Context) (*captionLog, error) {
 		return nil, err
 	}
 	name := filepath.Join(scratch, "captions.jsonl")
-	l := &captionLog{done: map[string]string{}}
+	l := &captionLog{done: map[int]string{}}
 	raw, err := os.ReadFile(name)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
@@ -199,7 +213,7 @@ func openLog(ctx *step.Context) (*captionLog, error) {
 		if !ok || json.Unmarshal(line, &c) != nil {
 			break
 		}
-		l.done[c.ID] = c.Caption
+		l.done[c.Row] = c.Caption
 		whole += len(line) + 1
 	}
 	if len(l.done) > 0 {
@@ -214,21 +228,17 @@ func openLog(ctx *step.Context) (*captionLog, error) {
 	if _, err := l.f.Seek(int64(whole), 0); err != nil {
 		return nil, errors.Join(err, l.f.Close())
 	}
-	l.w = bufio.NewWriter(l.f)
 	return l, nil
 }
 
-func (l *captionLog) add(id, caption string) error {
-	raw, err := json.Marshal(captionLine{id, caption})
+func (l *captionLog) add(row int, caption string) error {
+	raw, err := json.Marshal(captionLine{row, caption})
 	if err != nil {
 		return err
 	}
-	l.done[id] = caption
-	if _, err := l.w.Write(append(raw, '\n')); err != nil {
-		return err
-	}
-	return l.w.Flush()
+	l.done[row] = caption
+	_, err = l.f.Write(append(raw, '\n'))
+	return err
 }
 
-func (l *captionLog) err() error { return l.w.Flush() }
-func (l *captionLog) close()     { l.f.Close() }
+func (l *captionLog) close() { l.f.Close() }

@@ -11,10 +11,10 @@ import (
 
 // A sequence is one caption being written.
 type sequence struct {
-	id     string
+	row    int // of the set
 	sample *model.Sample
 	kv     model.KV
-	choose *chooser
+	draw   *sampler // nil: the likeliest token each time
 	out    []int32
 }
 
@@ -33,26 +33,37 @@ func write(ctx context.Context, m model.Model, o Options, seqs []*sequence) erro
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		logits := ops.Floats(m.Logits(m.Hidden(b))) // (len(seqs), V)
+		next := choose(m.Logits(m.Hidden(b)), seqs)
 		b.Tape.Release()
-		vocab := len(logits) / len(seqs)
 		going := seqs[:0:0]
 		b = &model.Batch{Tape: tensor.NewScratch()}
 		for i, s := range seqs {
-			next := s.choose.next(logits[i*vocab : (i+1)*vocab])
-			if slices.Contains(eos, next) {
+			if slices.Contains(eos, next[i]) {
 				continue
 			}
-			s.out = append(s.out, next)
+			s.out = append(s.out, next[i])
 			if len(s.out) == o.MaxNewTokens {
 				continue
 			}
 			going = append(going, s)
-			b.Tokens = append(b.Tokens, []int32{next})
+			b.Tokens = append(b.Tokens, next[i:i+1])
 			b.KV = append(b.KV, s.kv)
 		}
 		if seqs = going; len(seqs) == 0 {
 			return nil
 		}
 	}
+}
+
+// choose picks each sequence's next token from its row of logits (len(seqs), V).
+func choose(logits *tensor.Tensor, seqs []*sequence) []int32 {
+	if seqs[0].draw == nil {
+		return ops.Argmax(logits)
+	}
+	all, vocab := ops.Floats(logits), logits.Dim(-1)
+	out := make([]int32, len(seqs))
+	for i, s := range seqs {
+		out[i] = s.draw.next(all[i*vocab : (i+1)*vocab])
+	}
+	return out
 }

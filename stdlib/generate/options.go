@@ -21,7 +21,9 @@ type Options struct {
 	TopP         float64 // sample among the likeliest that together have this probability; 0: all
 	Seed         uint64  // of sampling
 	Question     string  // what each image is asked; "" is "Describe the image."
-	BatchSize    int     // captions written at once; 0 is 16. It changes speed and memory, never a caption
+	// BatchSize is how many captions are written at once; 0 is 16. It changes speed and memory, never a caption, so that
+	// it is in no key.
+	BatchSize int `key:"local"`
 }
 
 // Greedy takes the likeliest token each time, up to maxNew tokens.
@@ -40,6 +42,9 @@ func (o Options) Prompt(question string) Options { o.Question = question; return
 
 // Top narrows sampling to the k likeliest tokens (0: all) and of those to probability p (0: all).
 func (o Options) Top(k int, p float64) Options { o.TopK, o.TopP = k, p; return o }
+
+// Length sets the power of a caption's length by which beam search divides its score: above 1 favours long captions.
+func (o Options) Length(power float64) Options { o.LengthPower = power; return o }
 
 // Batch sets how many captions are written at once.
 func (o Options) Batch(n int) Options { o.BatchSize = n; return o }
@@ -85,6 +90,12 @@ func (o Options) check() []error {
 	}
 	if o.Beams > 1 && o.Temperature > 0 {
 		bad("Beams and Temperature exclude each other: beam search draws nothing")
+	}
+	if math.IsNaN(o.LengthPower) || math.IsInf(o.LengthPower, 0) {
+		bad("LengthPower is %g: want a number", o.LengthPower)
+	}
+	if o.LengthPower != 0 && o.Beams < 2 {
+		bad("LengthPower is %g, but only beam search uses it: use generate.Beam", o.LengthPower)
 	}
 	if o.BatchSize < 0 {
 		bad("BatchSize is %d: want 1 or more, or 0 for %d", o.BatchSize, defaultBatchSize)

@@ -7,40 +7,26 @@ import (
 	"sort"
 )
 
-// A chooser picks the next token of one caption from its logits. It has its own source of randomness, keyed by the
-// example, so that a caption does not depend on its neighbours.
-type chooser struct {
+// A sampler draws the tokens of one caption. It has its own source of randomness, keyed by the example, so that a caption
+// does not depend on its neighbours.
+type sampler struct {
 	o   Options
 	rng *rand.Rand
 }
 
-func newChooser(o Options, id string) *chooser {
+// newSampler is nil where nothing is drawn.
+func newSampler(o Options, id string) *sampler {
+	if o.Temperature == 0 {
+		return nil
+	}
 	h := fnv.New64a()
 	h.Write([]byte(id))
-	return &chooser{o, rand.New(rand.NewPCG(o.Seed, h.Sum64()))}
+	return &sampler{o, rand.New(rand.NewPCG(o.Seed, h.Sum64()))}
 }
 
-func (c *chooser) next(logits []float32) int32 {
-	if c.o.Temperature == 0 {
-		return argmax(logits)
-	}
-	return c.draw(logits)
-}
-
-// argmax is the first of the largest, as torch.argmax gives on the CPU.
-func argmax(x []float32) int32 {
-	best := 0
-	for i, v := range x {
-		if v > x[best] {
-			best = i
-		}
-	}
-	return int32(best)
-}
-
-// draw samples from softmax(logits/temperature) after top-k, then top-p, in transformers' order: the smallest set of
+// next samples from softmax(logits/temperature) after top-k, then top-p, in transformers' order: the smallest set of
 // likeliest tokens whose probability reaches p is kept, one at least. Ties in rank go to the smaller id.
-func (c *chooser) draw(logits []float32) int32 {
+func (c *sampler) next(logits []float32) int32 {
 	ids := make([]int32, len(logits))
 	for i := range ids {
 		ids[i] = int32(i)

@@ -47,7 +47,8 @@ func (p Pass) Refs() []step.Ref { return slices.Clone(p.refs) }
 
 // Forward runs every system on the first examples of a set, captions included, and keeps what it saw: forward.json (the
 // prompt as rendered, tokens, probabilities, losses) and forward.safetensors (pixels (images, 3, H, W) and logits
-// (positions, V) of each example, gradients in the parameters' shapes). The logits at position i are those for token i+1.
+// (positions, V) of each example, gradients in the parameters' shapes, the mean over the examples of the gradient of
+// their mean loss). The logits at position i are those for token i+1. Adapters' parameters have PEFT's names.
 func Forward(systems model.Systems, set data.Set, o Options) Pass {
 	if systems.Len() == 0 {
 		return Pass{refs: []step.Ref{step.Bad(forwardOp, errors.New("no system to look into: the list is empty"))}, labels: []string{""}}
@@ -115,19 +116,18 @@ var forwardOp = &step.Op{Name: "inspect.Forward", Version: "1",
 		if err != nil {
 			return err
 		}
-		m, err := lora.Open(ctx, model.System{Base: st.In[0], Adapters: st.In[1:last]})
-		if err != nil {
+		w := &work{o: o}
+		if w.m, err = open(ctx, st.In[0], st.In[1:last], len(o.Gradients) > 0); err != nil {
 			return err
 		}
-		w := &work{m: m, o: o}
-		if len(o.Gradients) > 0 {
-			w.m = m.Trainable()
-			if err := w.choose(o.Gradients); err != nil {
-				return err
-			}
+		if err := w.choose(o.Gradients); err != nil {
+			return err
 		}
 		n := min(o.Examples, r.Len())
 		for i := range n {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			if err := w.example(r, i); err != nil {
 				return fmt.Errorf("example %s: %w", r.Example(i).ID, err)
 			}
@@ -136,33 +136,78 @@ var forwardOp = &step.Op{Name: "inspect.Forward", Version: "1",
 		return w.save(dir, n)
 	}}
 
+// open loads a system, its base in float32 tensors of its own where gradients are wanted.
+func open(ctx *step.Context, base step.Ref, adapters []step.Ref, gradients bool) (model.Model, error) {
+	if !gradients {
+		return lora.Open(ctx, model.System{Base: base, Adapters: adapters})
+	}
+	m, err := lora.Open(ctx, model.System{Base: base})
+	if err != nil {
+		return nil, err
+	}
+	m = m.Trainable() // leaves adapters behind
+	for _, ref := range adapters {
+		if err := lora.Attach(ctx, m, ctx.Dir(ref)); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
 type work struct {
 	m       model.Model
 	o       Options
-	chosen  []model.Param
+	chosen  []named
 	seen    []seen
 	tensors []safetensors.Tensor
 }
 
+type named struct {
+	name string
+	t    *tensor.Tensor
+}
+
+// parameters are those of the base by their names in the module tree, and those of adapters by PEFT's.
+func parameters(m model.Model) []named {
+	var out []named
+	for _, p := range m.Params() {
+		out = append(out, named{p.Name, p.T()})
+	}
+	for _, s := range m.Slots() {
+		for i, a := range s.Linear.Adapters {
+			prefix := "base_model.model." + s.Path
+			if i > 0 { // as PEFT names a further adapter
+				prefix = fmt.Sprintf("%s.adapter_%d", prefix, i)
+			}
+			out = append(out, named{prefix + ".lora_A.weight", a.A.T()}, named{prefix + ".lora_B.weight", a.B.T()})
+		}
+	}
+	return out
+}
+
 // choose finds the parameters whose gradients are wanted, by full name or by an ending at a dot.
 func (w *work) choose(names []string) error {
-	var all []string
-	for _, p := range w.m.Params() {
-		all = append(all, p.Name)
+	all := parameters(w.m)
+	var known []string
+	for _, p := range all {
+		known = append(known, p.name)
 	}
 	var errs []error
 	for _, want := range names {
 		found := false
-		for _, p := range w.m.Params() {
-			if p.Name == want || strings.HasSuffix(p.Name, "."+want) {
-				found = true
-				p.T().SetRequiresGrad(true)
+		for _, p := range all {
+			if p.name != want && !strings.HasSuffix(p.name, "."+want) {
+				continue
+			}
+			found = true
+			if !slices.Contains(w.chosen, p) {
+				p.t.SetRequiresGrad(true)
 				w.chosen = append(w.chosen, p)
 			}
 		}
 		if !found {
 			err := fmt.Errorf("no parameter named %q", want)
-			if near, ok := text.Nearest(want, all); ok {
+			if near, ok := text.Nearest(want, known); ok {
 				err = fmt.Errorf("%w; did you mean %q?", err, near)
 			}
 			errs = append(errs, err)
@@ -181,23 +226,61 @@ func (w *work) example(r *data.Reader, i int) error {
 	if err != nil {
 		return err
 	}
-	positions, err := w.positions(s)
+	stored, err := w.positions(s)
 	if err != nil {
 		return err
 	}
+	wanted := union(stored, captionPositions(s))
 	tape := tensor.NewScratch()
 	h := w.m.Hidden(&model.Batch{Samples: []*model.Sample{s}, Tape: tape}) // (T, C)
-	logits := w.m.Logits(ops.TakeRows(h, positions))                       // (positions, V)
-	values := ops.Floats(logits)
+	logits := ops.Floats(w.m.Logits(ops.TakeRows(h, wanted)))              // (wanted, V)
 	tape.Release()
-	w.record(ex, s, positions, values)
-	vocab := len(values) / len(positions)
-	w.tensors = append(w.tensors, safetensors.Float32(ex.ID+".logits", safetensors.F32, []int{len(positions), vocab}, values))
+	w.record(ex, s, wanted, logits)
+	vocab := len(logits) / len(wanted)
+	kept := make([]float32, 0, len(stored)*vocab)
+	for _, p := range stored {
+		k, _ := slices.BinarySearch(wanted, p)
+		kept = append(kept, logits[k*vocab:(k+1)*vocab]...)
+	}
+	name := w.nameOf(ex.ID)
+	w.tensors = append(w.tensors, safetensors.Float32(name+".logits", safetensors.F32, []int{len(stored), vocab}, kept))
 	if len(s.Pixels) > 0 {
 		shape := []int{s.Images, 3, s.Size[0], s.Size[1]}
-		w.tensors = append(w.tensors, safetensors.Float32(ex.ID+".pixels", safetensors.F32, shape, s.Pixels))
+		w.tensors = append(w.tensors, safetensors.Float32(name+".pixels", safetensors.F32, shape, s.Pixels))
 	}
 	return w.backward(s)
+}
+
+// nameOf is the example's name among the tensors: its ID, numbered where another split has the same.
+func (w *work) nameOf(id string) string {
+	n := 0
+	for _, s := range w.seen {
+		if s.ID == id {
+			n++
+		}
+	}
+	if n > 1 {
+		return fmt.Sprintf("%s#%d", id, n)
+	}
+	return id
+}
+
+// union is the positions of both, ascending, each once.
+func union(a, b []int32) []int32 {
+	out := slices.Concat(a, b)
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// captionPositions are those that predict the caption's tokens.
+func captionPositions(s *model.Sample) []int32 {
+	var out []int32
+	for i := range len(s.IDs) - 1 {
+		if s.Labels[i+1] != model.Ignore {
+			out = append(out, int32(i))
+		}
+	}
+	return out
 }
 
 // backward adds the example's gradient of its mean loss.
@@ -229,13 +312,8 @@ func (w *work) positions(s *model.Sample) ([]int32, error) {
 		}
 		out = append(out, int32(at))
 	}
-	if len(out) > 0 {
-		return out, nil
-	}
-	for i := range len(s.IDs) - 1 {
-		if s.Labels[i+1] != model.Ignore {
-			out = append(out, int32(i))
-		}
+	if len(out) == 0 {
+		out = captionPositions(s)
 	}
 	if len(out) == 0 {
 		out = []int32{int32(len(s.IDs) - 1)}
@@ -301,15 +379,15 @@ func softmax(x []float32) []float64 {
 
 func (w *work) save(dir string, n int) error {
 	for _, p := range w.chosen {
-		g := p.T().Grad()
+		g := p.t.Grad()
 		if g == nil {
-			return fmt.Errorf("parameter %s takes no part in the loss, so it has no gradient", p.Name)
+			return fmt.Errorf("parameter %s takes no part in the loss, so it has no gradient", p.name)
 		}
 		values := ops.Floats(g)
 		for i := range values {
 			values[i] /= float32(n)
 		}
-		w.tensors = append(w.tensors, safetensors.Float32("grad."+p.Name, safetensors.F32, p.T().Shape(), values))
+		w.tensors = append(w.tensors, safetensors.Float32("grad."+p.name, safetensors.F32, p.t.Shape(), values))
 	}
 	if err := safetensors.Write(filepath.Join(dir, forwardTensors), w.tensors, nil); err != nil {
 		return err

@@ -31,7 +31,7 @@ func Probe(base model.Systems, set data.Set) Prober {
 		return Prober{ref: step.Bad(probeOp, fmt.Errorf("modality.Probe takes one system, got a list of %d", base.Len()))}
 	}
 	sys := base.All()[0]
-	return Prober{step.New(probeOp, nil, append(sys.Refs(), set.Ref())...), sys}
+	return Prober{step.New(probeOp, probeParams{sys.Skeleton}, append(sys.Refs(), set.Ref())...), sys}
 }
 
 // Refs is what must exist before the probe can be viewed.
@@ -46,7 +46,7 @@ func (p Prober) ModalityRef(of data.Set) step.Ref {
 		return p.ref
 	}
 	in := append([]step.Ref{p.ref, of.Ref()}, p.base.Refs()...)
-	return step.New(guessOp, nil, in...)
+	return step.New(guessOp, probeParams{p.base.Skeleton}, in...)
 }
 
 const probeFile = "probe.json"
@@ -62,7 +62,34 @@ type probeArtifact struct {
 	Accuracy map[string]float64 `json:"accuracy"` // by split
 }
 
+type probeParams struct {
+	Skeleton func() (model.Model, error) `key:"local"`
+}
+
+// visionCost estimates the vision features of n images.
+func (p probeParams) visionCost(n int, exact bool) step.Cost {
+	if p.Skeleton == nil || n == 0 {
+		return step.Cost{}
+	}
+	m, err := p.Skeleton()
+	if err != nil {
+		return step.Cost{}
+	}
+	with := m.Estimate(model.Work{Sequences: 1, Tokens: 1, Images: featureBatch})
+	none := m.Estimate(model.Work{Sequences: 1, Tokens: 1})
+	note := fmt.Sprintf("features of %d images", n)
+	if !exact {
+		note = fmt.Sprintf("features of up to %d images", n)
+	}
+	features := int64(n) * int64(m.Info().VisionHidden) * 8
+	return step.Cost{FLOPs: (with.FLOPs - none.FLOPs) / featureBatch * float64(n), PeakBytes: with.Weights + with.Activation + 3*features, Note: note}
+}
+
 var probeOp = &step.Op{Name: "modality.Probe", Version: "1",
+	Cost: func(s step.Step) step.Cost {
+		counts, exact := data.Count(s.In[len(s.In)-1])
+		return s.Params.(probeParams).visionCost(counts["train"]+counts["valid"], exact)
+	},
 	Run: func(ctx *step.Context, dir string) error {
 		in := ctx.Step().In
 		last := len(in) - 1
@@ -74,19 +101,31 @@ var probeOp = &step.Op{Name: "modality.Probe", Version: "1",
 		if err != nil {
 			return err
 		}
-		l, n, err := fitOn(ctx, m, r)
+		train, valid := rowsOf(r, "train"), rowsOf(r, "valid")
+		classes, err := classesOf(r, train)
 		if err != nil {
 			return err
 		}
-		acc := map[string]float64{}
-		for _, split := range []string{"train", "valid"} {
-			if a, ok, err := accuracy(ctx, m, r, l, split); err != nil {
-				return err
-			} else if ok {
-				acc[split] = a
-			}
+		x, err := features(ctx, m, r, train)
+		if err != nil {
+			return err
 		}
-		raw, err := json.MarshalIndent(probeArtifact{l.classes, l.mean, l.scale, l.w, l.b, n, acc}, "", " ")
+		y := make([]int, len(train))
+		for k, i := range train {
+			y[k] = slices.Index(classes, r.Example(i).Modality)
+		}
+		l, err := fit(x, y, classes)
+		if err != nil {
+			return err
+		}
+		acc := map[string]float64{"train": accuracy(r, l, train, x)}
+		if len(valid) > 0 {
+			if x, err = features(ctx, m, r, valid); err != nil {
+				return err
+			}
+			acc["valid"] = accuracy(r, l, valid, x)
+		}
+		raw, err := json.MarshalIndent(probeArtifact{l.classes, l.mean, l.scale, l.w, l.b, len(train), acc}, "", " ")
 		if err != nil {
 			return err
 		}
@@ -103,16 +142,16 @@ func rowsOf(r *data.Reader, split string) []int {
 	return rows
 }
 
-func fitOn(ctx *step.Context, m model.Model, r *data.Reader) (*linear, int, error) {
-	rows := rowsOf(r, "train")
+// classesOf lists the modalities of the training images.
+func classesOf(r *data.Reader, rows []int) ([]string, error) {
 	if len(rows) == 0 {
-		return nil, 0, errors.New(`the set has no images in the split "train"`)
+		return nil, errors.New(`the set has no images in the split "train"`)
 	}
 	var classes []string
 	for _, i := range rows {
 		ex := r.Example(i)
 		if ex.Modality == "" {
-			return nil, 0, fmt.Errorf("example %s: its modality is not known, so a probe cannot learn from it", ex.ID)
+			return nil, fmt.Errorf("example %s: its modality is not known, so a probe cannot learn from it", ex.ID)
 		}
 		if !slices.Contains(classes, ex.Modality) {
 			classes = append(classes, ex.Modality)
@@ -120,18 +159,9 @@ func fitOn(ctx *step.Context, m model.Model, r *data.Reader) (*linear, int, erro
 	}
 	sort.Strings(classes)
 	if len(classes) < 2 {
-		return nil, 0, fmt.Errorf("all training images are of the modality %s: nothing to tell apart", classes[0])
+		return nil, fmt.Errorf("all training images are of the modality %s: nothing to tell apart", classes[0])
 	}
-	x, err := features(ctx, m, r, rows)
-	if err != nil {
-		return nil, 0, err
-	}
-	y := make([]int, len(rows))
-	for k, i := range rows {
-		y[k] = slices.Index(classes, r.Example(i).Modality)
-	}
-	l, err := fit(x, y, classes)
-	return l, len(rows), err
+	return classes, nil
 }
 
 // featureBatch is the number of images that pass the vision tower at once; results do not depend on it.
@@ -174,22 +204,15 @@ func features(ctx *step.Context, m model.Model, r *data.Reader, rows []int) ([][
 	return out, nil
 }
 
-func accuracy(ctx *step.Context, m model.Model, r *data.Reader, l *linear, split string) (float64, bool, error) {
-	rows := rowsOf(r, split)
-	if len(rows) == 0 {
-		return 0, false, nil
-	}
-	x, err := features(ctx, m, r, rows)
-	if err != nil {
-		return 0, false, err
-	}
+// accuracy is the share of rows whose modality the probe names.
+func accuracy(r *data.Reader, l *linear, rows []int, x [][]float64) float64 {
 	right := 0
 	for k, i := range rows {
 		if l.predict(x[k]) == r.Example(i).Modality {
 			right++
 		}
 	}
-	return float64(right) / float64(len(rows)), true, nil
+	return float64(right) / float64(len(rows))
 }
 
 func openProbe(dir string) (*linear, probeArtifact, error) {
@@ -208,6 +231,10 @@ func openProbe(dir string) (*linear, probeArtifact, error) {
 }
 
 var guessOp = &step.Op{Name: "modality.guess", Version: "1",
+	Cost: func(s step.Step) step.Cost {
+		counts, exact := data.Count(s.In[1])
+		return s.Params.(probeParams).visionCost(data.Total(counts), exact)
+	},
 	Run: func(ctx *step.Context, dir string) error {
 		in := ctx.Step().In
 		l, _, err := openProbe(ctx.Input(0))

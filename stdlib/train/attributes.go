@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -47,7 +48,7 @@ var attributesOp = &step.Op{Name: "train.Attributes", Version: "1", Seeded: true
 	},
 	Cost: func(s step.Step) step.Cost {
 		p := s.Params.(attributesParams)
-		return cost(p.Config, p.Skeleton, true)
+		return attributesCost(s, p)
 	},
 	Run: func(ctx *step.Context, dir string) error {
 		p := ctx.Step().Params.(attributesParams)
@@ -58,9 +59,12 @@ var attributesOp = &step.Op{Name: "train.Attributes", Version: "1", Seeded: true
 		}
 		params := thaw(m, func(q model.Param) bool { return q.Tower == model.Vision })
 		dev := ops.From(ctx)
+		if err := allImages(train, valid); err != nil {
+			return err
+		}
 		var heads []*head
 		for i, name := range p.Names {
-			h, err := newHead(dev, name, train, m.Info().VisionHidden, seedOf(ctx, c)+uint64(i))
+			h, err := newHead(dev, name, train, valid, m.Info().VisionHidden, seedOf(ctx, c)+uint64(i))
 			if err != nil {
 				return err
 			}
@@ -87,16 +91,34 @@ type head struct {
 	w, b    *tensor.Tensor // (classes, C), (classes)
 }
 
+// allImages refuses text-only examples: there is nothing to see in them.
+func allImages(sources ...*source) error {
+	n, first := 0, ""
+	for _, s := range sources {
+		for i := range s.len() {
+			if ex := s.example(i); ex.Image == "" {
+				if n++; n == 1 {
+					first = ex.ID
+				}
+			}
+		}
+	}
+	if n > 0 {
+		return fmt.Errorf("%d examples have no image, the first is %s: attributes are learnt from images; leave such examples out with Where(\"image != ''\")", n, first)
+	}
+	return nil
+}
+
 // newHead takes its classes from the training examples; weights are normal(0, 0.02) by counter.
-func newHead(dev *ops.Device, name string, train *source, width int, seed uint64) (*head, error) {
+func newHead(dev *ops.Device, name string, train, valid *source, width int, seed uint64) (*head, error) {
 	h := &head{name: name}
 	known := map[string]bool{}
 	for i := range train.len() {
-		ex := train.r.Example(train.rows[i])
+		ex := train.example(i)
 		for k := range ex.Attrs {
 			known[k] = true
 		}
-		if v := ex.Attrs[name]; ex.Image != "" && !slices.Contains(h.classes, v) {
+		if v := ex.Attrs[name]; !slices.Contains(h.classes, v) {
 			h.classes = append(h.classes, v)
 		}
 	}
@@ -113,8 +135,13 @@ func newHead(dev *ops.Device, name string, train *source, width int, seed uint64
 		return nil, err
 	}
 	sort.Strings(h.classes)
+	for i := range valid.len() {
+		if ex := valid.example(i); !slices.Contains(h.classes, ex.Attrs[name]) {
+			return nil, fmt.Errorf("example %s of \"valid\": no training example has its value %q of attribute %q; they have %q", ex.ID, ex.Attrs[name], name, h.classes)
+		}
+	}
 	values := make([]float32, len(h.classes)*width)
-	rng := newNormal(seed)
+	rng := rand.New(rand.NewPCG(seed, 0x4ead))
 	for i := range values {
 		values[i] = float32(0.02 * rng.NormFloat64())
 	}
@@ -131,18 +158,18 @@ func (h *head) scores(pooled *tensor.Tensor) *tensor.Tensor { return ops.Linear(
 func (h *head) targets(src *source, at []int) []int32 {
 	out := make([]int32, len(at))
 	for k, i := range at {
-		out[k] = int32(slices.Index(h.classes, src.r.Example(src.rows[i]).Attrs[h.name]))
+		out[k] = int32(slices.Index(h.classes, src.example(i).Attrs[h.name]))
 	}
 	return out
 }
 
-// pool is the mean of each image's features: (B, C).
+// pool is the mean of each example's image features: (B, C).
 func pool(m model.Model, b batch, tape *tensor.Tape) *tensor.Tensor {
 	starts := []int{0}
-	for range b.samples {
-		starts = append(starts, starts[len(starts)-1]+m.Info().ImageTokens)
+	for _, x := range b.items {
+		starts = append(starts, starts[len(starts)-1]+x.Images*m.Info().ImageTokens)
 	}
-	return ops.MeanRows(m.Vision(b.samples, tape), starts)
+	return ops.MeanRows(m.Vision(b.samples(), tape), starts)
 }
 
 func attributeLoss(m model.Model, heads []*head) objective {
@@ -178,16 +205,19 @@ func reportHeads(ctx *step.Context, dir string, m model.Model, heads []*head, va
 		for i := lo; i < min(lo+batchSize, valid.len()); i++ {
 			at = append(at, i)
 		}
-		b := valid.safeBatch(at)
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b := valid.batch(at)
 		if b.err != nil {
 			return b.err
 		}
 		tape := tensor.NewScratch()
 		pooled := pool(m, b, tape)
 		for k, h := range heads {
-			scores, want := ops.Floats(h.scores(pooled)), h.targets(valid, at)
-			for i := range at {
-				if best(scores[i*len(h.classes):(i+1)*len(h.classes)]) == want[i] {
+			want := h.targets(valid, at)
+			for i, got := range ops.Argmax(h.scores(pooled)) {
+				if got == want[i] {
 					right[k]++
 				}
 			}
@@ -206,14 +236,4 @@ func reportHeads(ctx *step.Context, dir string, m model.Model, heads []*head, va
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, "attributes.json"), append(raw, '\n'), 0o644)
-}
-
-func best(x []float32) int32 {
-	at := 0
-	for i, v := range x {
-		if v > x[at] {
-			at = i
-		}
-	}
-	return int32(at)
 }

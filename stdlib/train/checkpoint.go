@@ -22,7 +22,12 @@ type state struct {
 	Evaluated int     `json:"evaluated,omitempty"` // the last step whose loss on "valid" is known
 	BestStep  int     `json:"best_step,omitempty"`
 	BestLoss  float64 `json:"best_loss,omitempty"`
-	CRC       uint32  `json:"crc"` // of all tensors, in the order of their names
+	CRC       uint32  `json:"crc"` // of the fields above and all tensors, in the order of their names
+}
+
+// sum begins the checksum with the state's own fields.
+func (s state) sum() uint32 {
+	return crc32.ChecksumIEEE(fmt.Appendf(nil, "%d %d %d %x", s.Step, s.Evaluated, s.BestStep, s.BestLoss))
 }
 
 const checkpointPrefix = "checkpoint-"
@@ -50,6 +55,7 @@ func (t *trainer) save(dir string) error {
 	}
 	sort.Strings(names)
 	st := t.state
+	st.CRC = st.sum()
 	var out []safetensors.Tensor
 	for _, n := range names {
 		values := ops.Floats(all[n])
@@ -109,6 +115,10 @@ func (t *trainer) resume(dir string, warn func(string, ...any)) error {
 		}
 		warn("checkpoint %s is not usable (%v); trying the one before", filepath.Base(list[i]), err)
 	}
+	t.best = nil
+	if len(list) > 0 {
+		warn("no checkpoint is usable; training starts again")
+	}
 	return nil
 }
 
@@ -125,7 +135,7 @@ func (t *trainer) load(path string) error {
 	names := a.Names()
 	sort.Strings(names)
 	values := map[string][]float32{}
-	sum := uint32(0)
+	sum := st.sum()
 	for _, n := range names {
 		v, err := a.Floats(n)
 		if err != nil {
@@ -136,14 +146,17 @@ func (t *trainer) load(path string) error {
 	if sum != st.CRC {
 		return fmt.Errorf("checksum %08x, want %08x", sum, st.CRC)
 	}
-	if st.BestStep > 0 {
+	if t.best = nil; st.BestStep > 0 {
 		t.keepBest()
 	}
 	all := t.tensors()
-	for n, x := range all {
-		if len(values[n]) != x.Numel() {
-			return fmt.Errorf("tensor %s has %d values, want %d", n, len(values[n]), x.Numel())
+	for _, n := range names {
+		if x := all[n]; x == nil || len(values[n]) != x.Numel() {
+			return fmt.Errorf("tensor %s is not of this training", n)
 		}
+	}
+	if len(names) != len(all) {
+		return fmt.Errorf("%d tensors, want %d", len(names), len(all))
 	}
 	for n, x := range all {
 		ops.SetFloats(x, values[n])

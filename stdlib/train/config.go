@@ -87,13 +87,21 @@ func (c Config) check() []error {
 	bad := func(format string, a ...any) { errs = append(errs, fmt.Errorf("train.Config."+format, a...)) }
 	for _, f := range []struct {
 		name string
+		v    float64
+	}{{"LR", c.LR}, {"WarmupRatio", c.WarmupRatio}, {"WeightDecay", c.WeightDecay}, {"Beta1", c.Beta1}, {"Beta2", c.Beta2}, {"Eps", c.Eps}, {"ClipNorm", c.ClipNorm}} {
+		if math.IsNaN(f.v) || math.IsInf(f.v, 0) {
+			bad("%s is %g: want a number", f.name, f.v)
+		}
+	}
+	for _, f := range []struct {
+		name string
 		v    int
 	}{{"Epochs", c.Epochs}, {"MaxSteps", c.MaxSteps}, {"BatchSize", c.BatchSize}, {"GradAccumSteps", c.GradAccumSteps}, {"EvalEvery", c.EvalEvery}} {
 		if f.v < 0 {
 			bad("%s is %d: want at least 1, or 0 for the default", f.name, f.v)
 		}
 	}
-	if c.LR < 0 || math.IsInf(c.LR, 0) || c.LR > 10 {
+	if c.LR < 0 || c.LR > 10 && !math.IsInf(c.LR, 0) {
 		bad("LR is %g: want a learning rate such as 2e-4", c.LR)
 	}
 	if c.WarmupRatio < 0 || c.WarmupRatio > 1 {
@@ -121,8 +129,7 @@ func (c Config) check() []error {
 
 // steps is the number of optimiser steps for n training examples.
 func (c Config) steps(n int) int {
-	per := c.BatchSize * c.GradAccumSteps
-	steps := c.Epochs * ((n + per - 1) / per)
+	steps := c.Epochs * c.perEpoch(n)
 	if c.MaxSteps > 0 {
 		steps = min(steps, c.MaxSteps)
 	}

@@ -39,7 +39,9 @@ var fullOp = &step.Op{Name: "train.Full", Version: "1", Seeded: true,
 	},
 	Cost: func(s step.Step) step.Cost {
 		p := s.Params.(fullParams)
-		return cost(p.Config, p.Skeleton, true)
+		return cost(s, p.Config, p.Skeleton, true, func(m model.Model) (int64, bool) {
+			return count(m, p.Towers), len(p.Towers) > 0 && !slices.Contains(p.Towers, model.Vision)
+		})
 	},
 	Run: func(ctx *step.Context, dir string) error {
 		p := ctx.Step().Params.(fullParams)
@@ -49,7 +51,9 @@ var fullOp = &step.Op{Name: "train.Full", Version: "1", Seeded: true,
 			return err
 		}
 		params := thaw(m, func(q model.Param) bool { return len(p.Towers) == 0 || slices.Contains(p.Towers, q.Tower) })
-		t, err := newTrainer(ctx, c, params, captioning(m, c, nil), train, valid)
+		frozen := len(p.Towers) > 0 && !slices.Contains(p.Towers, model.Vision)
+		train.frozen, valid.frozen = frozen, frozen
+		t, err := newTrainer(ctx, c, params, captioning(m, c), train, valid)
 		if err != nil {
 			return err
 		}
@@ -101,53 +105,25 @@ func checkTowers(towers []model.Tower) []error {
 	return errs
 }
 
-// captioning is the objective of language modelling: the caption's tokens, given image and prompt. begin may be nil.
-func captioning(m model.Model, c Config, begin func(step, pass int)) objective {
-	if begin == nil {
-		begin = func(int, int) {}
-	}
+// captioning is the objective of language modelling: the caption's tokens, given image and prompt.
+func captioning(m model.Model, c Config) objective {
 	return objective{
 		tokens: (*model.Sample).LossTokens,
-		loss: func(_ *source, b batch, tape *tensor.Tape, weight float32) (*tensor.Tensor, float64) {
-			loss, nll := model.Loss(m, &model.Batch{Samples: b.samples, Tape: tape, Checkpoint: c.GradientCheckpointing}, weight)
+		loss: func(src *source, b batch, tape *tensor.Tape, weight float32) (*tensor.Tensor, float64) {
+			in := &model.Batch{Samples: b.samples(), Tape: tape, Checkpoint: c.GradientCheckpointing}
+			if src.frozen {
+				in.Features = b.features(m, tape)
+			}
+			loss, nll := model.Loss(m, in, weight)
 			sum := 0.0
 			for _, v := range nll {
 				sum += float64(v)
 			}
 			return loss, sum
 		},
-		begin: begin,
+		begin: func(int, int) {},
 		ended: func() {},
 	}
-}
-
-// Guesses for the estimate of a plan, whose set is not read yet.
-const (
-	guessExamples = 2000
-	guessText     = 64 // tokens of prompt and caption
-	guessLoss     = 32 // of which caption
-)
-
-// cost estimates a training run from the model's configuration.
-func cost(c Config, skeleton func() (model.Model, error), full bool) step.Cost {
-	if skeleton == nil {
-		return step.Cost{}
-	}
-	m, err := skeleton()
-	if err != nil {
-		return step.Cost{}
-	}
-	c = c.filled()
-	n := guessExamples
-	e := m.Estimate(model.Work{Sequences: c.BatchSize, Tokens: m.Info().ImageTokens + guessText, Rows: guessLoss,
-		Images: c.BatchSize, Train: true, Full: full, Checkpoint: c.GradientCheckpointing})
-	passes := float64(c.steps(n) * c.GradAccumSteps)
-	peak := e.Weights + e.Activation
-	if full {
-		peak += 4 * e.Weights // a float32 copy, its gradients and two moments
-	}
-	return step.Cost{FLOPs: passes * e.FLOPs, ReadBytes: passes * e.ReadBytes, PeakBytes: peak,
-		Note: fmt.Sprintf("%d steps of %d, taking the set for %d examples", c.steps(n), c.BatchSize*c.GradAccumSteps, n)}
 }
 
 var errNoAttributes = errors.New(`name the attributes to learn, such as "modality", "finding", "side"`)

@@ -67,8 +67,8 @@ func seedOf(ctx *step.Context, c Config) uint64 {
 	return ctx.Seed
 }
 
-// checkpointEvery bounds what a kill can lose.
-const checkpointEvery = 20 * time.Second
+// checkpointEvery bounds what a kill can lose. Tests make it shorter.
+var checkpointEvery = 20 * time.Second
 
 // run trains to the end, resuming from the step's checkpoint where there is one.
 func (t *trainer) run(ctx *step.Context) error {
@@ -79,13 +79,16 @@ func (t *trainer) run(ctx *step.Context) error {
 	if err := t.resume(scratch, ctx.Logf); err != nil {
 		return err
 	}
-	steps := t.cfg.steps(t.train.len())
+	n := t.train.len()
+	steps := t.cfg.steps(n)
 	if t.state.Step > 0 {
 		ctx.Logf("resumed at step %d of %d", t.state.Step, steps)
 	}
+	t.train.again = steps-t.state.Step > t.cfg.perEpoch(n)
+	t.valid.again = true
 	feed, stop := context.WithCancel(ctx)
 	defer stop()
-	batches := t.train.ahead(feed, micro(t.cfg, t.seed, t.train.len(), t.state.Step, steps))
+	batches := t.train.ahead(feed, micro(t.cfg, t.seed, n, t.state.Step, steps))
 	defer func() { // the encoder's goroutine must be gone before the model is used again
 		stop()
 		for range batches {
@@ -125,7 +128,7 @@ func (t *trainer) run(ctx *step.Context) error {
 	return nil
 }
 
-// step is one optimiser step over all its forward passes.
+// step is one optimiser step over all its forward passes. Interrupted, it leaves everything as it was.
 func (t *trainer) step(ctx *step.Context, batches <-chan batch, steps int) error {
 	began := time.Now()
 	at := t.state.Step
@@ -135,14 +138,12 @@ func (t *trainer) step(ctx *step.Context, batches <-chan batch, steps int) error
 	for range n {
 		b, ok := <-batches
 		if !ok {
-			return ctx.Err()
+			return nil // ctx has ended: the loop saves
 		}
 		if b.err != nil {
 			return b.err
 		}
-		for _, s := range b.samples {
-			tokens += t.obj.tokens(s)
-		}
+		tokens += t.tokens(b)
 		group = append(group, b)
 	}
 	for _, p := range t.params {
@@ -169,6 +170,15 @@ func (t *trainer) step(ctx *step.Context, batches <-chan batch, steps int) error
 	ctx.Metric("grad_norm", int64(t.state.Step), norm)
 	ctx.Progress(int64(t.state.Step), int64(steps), fmt.Sprintf("loss %.4f, %.0f tokens/s", loss, float64(tokens)/time.Since(began).Seconds()))
 	return nil
+}
+
+// tokens is the weight of a batch in the mean.
+func (t *trainer) tokens(b batch) int {
+	n := 0
+	for _, x := range b.items {
+		n += t.obj.tokens(x.Sample)
+	}
+	return n
 }
 
 func (t *trainer) gradNorm() float64 {
@@ -206,7 +216,7 @@ func (t *trainer) diverged(group []batch, loss, norm float64) error {
 	var ids []string
 	for _, b := range group {
 		for _, i := range b.at {
-			ids = append(ids, t.train.id(i))
+			ids = append(ids, t.train.example(i).ID)
 		}
 	}
 	where := "no single gradient is to blame"
@@ -229,8 +239,7 @@ func (t *trainer) due(steps int) bool {
 	}
 	every := t.cfg.EvalEvery
 	if every == 0 {
-		per := t.cfg.BatchSize * t.cfg.GradAccumSteps
-		every = (t.train.len() + per - 1) / per // an epoch
+		every = t.cfg.perEpoch(t.train.len())
 	}
 	return t.state.Step%every == 0 || t.state.Step == steps
 }
@@ -247,19 +256,20 @@ func (t *trainer) evaluate(ctx *step.Context, steps int) error {
 		for i := lo; i < min(lo+t.cfg.BatchSize, t.valid.len()); i++ {
 			at = append(at, i)
 		}
-		b := t.valid.safeBatch(at)
+		b := t.valid.batch(at)
 		if b.err != nil {
 			return b.err
 		}
-		for _, s := range b.samples {
-			tokens += t.obj.tokens(s)
-		}
+		tokens += t.tokens(b)
 		scratch := tensor.NewScratch()
 		_, part := t.obj.loss(t.valid, b, scratch, 1)
 		scratch.Release()
 		sum += part
 	}
 	loss := sum / float64(tokens)
+	if math.IsNaN(loss) || math.IsInf(loss, 0) {
+		return fmt.Errorf("training diverged: after step %d the loss on valid is %g; a smaller LR than %g may help", t.state.Step, loss, t.cfg.LR)
+	}
 	t.state.Evaluated = t.state.Step
 	ctx.Metric("valid_loss", int64(t.state.Step), loss)
 	ctx.Logf("step %d of %d: loss %.4f on valid", t.state.Step, steps, loss)

@@ -17,7 +17,7 @@ import (
 type loraParams struct {
 	LoRA     lora.Config
 	Config   Config
-	Skeleton func() (model.Model, error) `key:"-"`
+	Skeleton func() (model.Model, error) `key:"local"`
 }
 
 // LoRA trains an adapter for every system, on the split "train" of the set; the base stays frozen. "valid", where the
@@ -50,7 +50,13 @@ var loraOp = &step.Op{Name: "train.LoRA", Version: "1", Seeded: true,
 	},
 	Cost: func(s step.Step) step.Cost {
 		p := s.Params.(loraParams)
-		return cost(p.Config, p.Skeleton, false)
+		return cost(s, p.Config, p.Skeleton, false, func(m model.Model) (int64, bool) {
+			plan, err := lora.Resolve(m, p.LoRA)
+			if err != nil {
+				return 0, true
+			}
+			return plan.Params, !plan.Touches(model.Vision)
+		})
 	},
 	Run: runLoRA,
 }
@@ -80,9 +86,13 @@ func runLoRA(ctx *step.Context, dir string) error {
 	for _, q := range a.Params() {
 		params = append(params, param{q.Name, q.Tensor})
 	}
-	obj := captioning(m, c, func(step, pass int) { a.Train(seed, uint64(step)<<20|uint64(pass)) })
+	obj := captioning(m, c)
+	obj.begin = func(step, pass int) { a.Train(seed, uint64(step)<<20|uint64(pass)) }
 	obj.ended = a.Eval
-	t, err := newTrainer(ctx, c, params, obj, newSource(m, r, "train", c.Prompt), newSource(m, r, "valid", c.Prompt))
+	train, valid := newSource(m, r, "train", c.Prompt), newSource(m, r, "valid", c.Prompt)
+	train.frozen = !plan.Touches(model.Vision)
+	valid.frozen = train.frozen
+	t, err := newTrainer(ctx, c, params, obj, train, valid)
 	if err != nil {
 		return err
 	}

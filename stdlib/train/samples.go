@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 
+	"lightbox/kernels/ops"
+	"lightbox/kernels/tensor"
 	"lightbox/stdlib/data"
 	"lightbox/stdlib/models/model"
 )
@@ -15,15 +17,25 @@ type source struct {
 	r      *data.Reader
 	rows   []int // of the reader
 	prompt string
-	kept   map[int]*model.Sample // encoded before; text and pixels do not change between epochs
-	bytes  int64
+
+	again  bool          // the examples are asked for more than once
+	frozen bool          // nothing in the vision tower trains: an image's features are kept instead of its pixels
+	kept   map[int]*item // encoded before; belongs to the goroutine that calls batch
+	bytes  int64         // held by kept
 }
 
-// keptBytes bounds the memory for encoded samples; beyond it they are encoded again in each epoch.
-const keptBytes = 2 << 30
+// An item is an encoded example.
+type item struct {
+	*model.Sample
+	keep     bool           // the source holds it; another epoch finds it again
+	features *tensor.Tensor // (image tokens, VisionHidden), once computed and kept; belongs to the training goroutine
+}
+
+// keptBytes bounds the memory for encoded examples of one split; those beyond it are encoded again each time.
+const keptBytes = 1 << 30
 
 func newSource(m model.Model, r *data.Reader, split, prompt string) *source {
-	s := &source{m: m, r: r, prompt: prompt, kept: map[int]*model.Sample{}}
+	s := &source{m: m, r: r, prompt: prompt, kept: map[int]*item{}}
 	for i := range r.Len() {
 		if r.Example(i).Split == split {
 			s.rows = append(s.rows, i)
@@ -34,51 +46,73 @@ func newSource(m model.Model, r *data.Reader, split, prompt string) *source {
 
 func (s *source) len() int { return len(s.rows) }
 
-func (s *source) id(i int) string { return s.r.Example(s.rows[i]).ID }
+func (s *source) example(i int) data.Example { return s.r.Example(s.rows[i]) }
 
-// sample encodes the i-th example with its caption as the target.
-func (s *source) sample(i int) (*model.Sample, error) {
+// encode gives the i-th example with its caption as the target.
+func (s *source) encode(i int) (*item, error) {
 	if got, ok := s.kept[i]; ok {
 		return got, nil
 	}
-	row := s.rows[i]
-	ex := s.r.Example(row)
-	im, err := s.r.Image(row)
+	ex := s.example(i)
+	im, err := s.r.Image(s.rows[i])
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.m.Encode(model.Input{Image: im, Prompt: ex.Ask(s.prompt), Target: ex.Caption})
+	sample, err := s.m.Encode(model.Input{Image: im, Prompt: ex.Ask(s.prompt), Target: ex.Caption})
 	if err != nil {
 		return nil, fmt.Errorf("example %s: %w", ex.ID, err)
 	}
-	if max := s.m.Info().Context; max > 0 && len(out.IDs) > max {
-		return nil, fmt.Errorf("example %s: %d tokens with its image and caption, the model holds %d", ex.ID, len(out.IDs), max)
-	}
-	if out.LossTokens() == 0 {
+	if sample.LossTokens() == 0 {
 		return nil, fmt.Errorf("example %s: its caption %q has no token to learn", ex.ID, ex.Caption)
 	}
-	if size := 4*int64(len(out.Pixels)) + 8*int64(len(out.IDs)); s.bytes+size <= keptBytes {
+	out := &item{Sample: sample}
+	if size := itemBytes(s.m.Info(), len(sample.Pixels), len(sample.IDs), sample.Images, s.frozen); s.again && s.bytes+size <= keptBytes {
+		out.keep = true
 		s.kept[i] = out
 		s.bytes += size
 	}
 	return out, nil
 }
 
-// A batch is one forward pass: which examples, encoded.
-type batch struct {
-	at      []int
-	samples []*model.Sample
-	err     error
+// itemBytes is the memory that a kept example takes.
+func itemBytes(info model.Info, pixels, tokens, images int, frozen bool) int64 {
+	size := 8*int64(tokens) + 256
+	if frozen {
+		return size + 4*int64(images*info.ImageTokens*info.VisionHidden)
+	}
+	return size + 4*int64(pixels)
 }
 
-func (s *source) batch(at []int) batch {
-	b := batch{at: at}
-	for _, i := range at {
-		x, err := s.sample(i)
-		if err != nil {
-			return batch{at: at, err: err}
+// A batch is one forward pass: which examples, encoded.
+type batch struct {
+	at    []int
+	items []*item
+	err   error
+}
+
+func (b batch) samples() []*model.Sample {
+	out := make([]*model.Sample, len(b.items))
+	for i, x := range b.items {
+		out[i] = x.Sample
+	}
+	return out
+}
+
+// batch encodes examples. A panic of the encoder comes back as an error: on a goroutine it would end the process.
+func (s *source) batch(at []int) (b batch) {
+	b.at = at
+	defer func() {
+		if p := recover(); p != nil {
+			b.err = fmt.Errorf("encoding example %s: %v", s.example(at[len(b.items)]).ID, p)
 		}
-		b.samples = append(b.samples, x)
+	}()
+	for _, i := range at {
+		x, err := s.encode(i)
+		if err != nil {
+			b.err = err
+			return b
+		}
+		b.items = append(b.items, x)
 	}
 	return b
 }
@@ -90,8 +124,8 @@ func (s *source) ahead(ctx context.Context, batches func(yield func([]int) bool)
 		defer close(out)
 		batches(func(at []int) bool {
 			select {
-			case out <- s.safeBatch(at):
-				return true
+			case out <- s.batch(at):
+				return ctx.Err() == nil
 			case <-ctx.Done():
 				return false
 			}
@@ -100,14 +134,43 @@ func (s *source) ahead(ctx context.Context, batches func(yield func([]int) bool)
 	return out
 }
 
-// safeBatch hands a panic of the encoder back as an error: it would end the process on this goroutine.
-func (s *source) safeBatch(at []int) (b batch) {
-	defer func() {
-		if p := recover(); p != nil {
-			b = batch{at: at, err: fmt.Errorf("encoding example %s: %v", s.id(at[0]), p)}
+// features is what the frozen vision tower gives for a batch, on the tape: (images·image tokens, VisionHidden), nil
+// without images. What was computed before is not computed again; the bits are those of one pass over the batch.
+func (b batch) features(m model.Model, tape *tensor.Tape) *tensor.Tensor {
+	var missing []*item
+	var samples []*model.Sample
+	for _, x := range b.items {
+		if x.Images > 0 && x.features == nil {
+			missing, samples = append(missing, x), append(samples, x.Sample)
 		}
-	}()
-	return s.batch(at)
+	}
+	if len(missing) > 0 {
+		scratch := tensor.NewScratch()
+		all := m.Vision(samples, scratch)
+		lo := 0
+		for _, x := range missing {
+			rows := all.Rows(lo, lo+x.Images*m.Info().ImageTokens)
+			lo += rows.Dim(0)
+			x.features = all.Device().FromFloats(ops.Floats(rows), rows.Shape()...)
+			if x.keep {
+				x.Pixels = nil
+			}
+		}
+		scratch.Release()
+	}
+	var parts []*tensor.Tensor
+	for _, x := range b.items {
+		if x.Images > 0 {
+			parts = append(parts, tape.Track(x.features))
+		}
+	}
+	switch len(parts) {
+	case 0:
+		return nil
+	case 1:
+		return parts[0]
+	}
+	return ops.ConcatRows(parts...)
 }
 
 // order is the data order of one epoch: a pure function of seed and epoch, so that a resumed run sees the same.
@@ -115,25 +178,31 @@ func order(seed uint64, epoch, n int) []int {
 	return rand.New(rand.NewPCG(seed, 0x0de7+uint64(epoch))).Perm(n)
 }
 
-// micro lists the examples of every forward pass from optimiser step `from` on; the last step of an epoch may be short.
-func micro(c Config, seed uint64, n, from, steps int) func(yield func([]int) bool) {
+// perEpoch is the number of optimiser steps in a pass over n examples; the last one may be short.
+func (c Config) perEpoch(n int) int {
 	per := c.BatchSize * c.GradAccumSteps
-	perEpoch := (n + per - 1) / per
+	return (n + per - 1) / per
+}
+
+// share is which places of an epoch's order belong to optimiser step i: [lo, hi).
+func (c Config) share(n, i int) (lo, hi int) {
+	per := c.BatchSize * c.GradAccumSteps
+	lo = i % c.perEpoch(n) * per
+	return lo, min(n, lo+per)
+}
+
+// micro lists the examples of every forward pass from optimiser step `from` on.
+func micro(c Config, seed uint64, n, from, steps int) func(yield func([]int) bool) {
 	return func(yield func([]int) bool) {
-		for i := from; i < steps; {
-			perm := order(seed, i/perEpoch, n)
-			for ; i < steps; i++ {
-				at := perm[(i%perEpoch)*per : min(n, (i%perEpoch+1)*per)]
-				for len(at) > 0 {
-					k := min(c.BatchSize, len(at))
-					if !yield(at[:k]) {
-						return
-					}
-					at = at[k:]
-				}
-				if (i+1)%perEpoch == 0 {
-					i++
-					break
+		var perm []int
+		for i := from; i < steps; i++ {
+			lo, hi := c.share(n, i)
+			if perm == nil || lo == 0 {
+				perm = order(seed, i/c.perEpoch(n), n)
+			}
+			for ; lo < hi; lo += c.BatchSize {
+				if !yield(perm[lo:min(hi, lo+c.BatchSize)]) {
+					return
 				}
 			}
 		}
@@ -142,10 +211,6 @@ func micro(c Config, seed uint64, n, from, steps int) func(yield func([]int) boo
 
 // passes is the number of forward passes in optimiser step i.
 func passes(c Config, n, i int) int {
-	per := c.BatchSize * c.GradAccumSteps
-	perEpoch := (n + per - 1) / per
-	here := min(per, n-(i%perEpoch)*per)
-	return (here + c.BatchSize - 1) / c.BatchSize
+	lo, hi := c.share(n, i)
+	return (hi - lo + c.BatchSize - 1) / c.BatchSize
 }
-
-func newNormal(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0x4ead)) }
