@@ -11,6 +11,7 @@ import (
 
 func table_lightbox_stdlib_data() members {
 	return members{
+		"Count":          reflect.ValueOf(data.Count),
 		"Example":        reflect.ValueOf((*data.Example)(nil)),
 		"Folder":         reflect.ValueOf(data.Folder),
 		"HintFile":       reflect.ValueOf(constant.MakeFromLiteral("\"modality.jsonl\"", token.STRING, 0)),
@@ -33,5 +34,6 @@ func table_lightbox_stdlib_data() members {
 		"SkipBadRows":    reflect.ValueOf(data.SkipBadRows),
 		"Standard":       reflect.ValueOf((*data.Standard)(nil)),
 		"Style":          reflect.ValueOf((*data.Style)(nil)),
+		"Total":          reflect.ValueOf(data.Total),
 	}
 }

@@ -52,7 +52,6 @@ func table_strings() members {
 		"SplitAfterSeq":  reflect.ValueOf(strings.SplitAfterSeq),
 		"SplitN":         reflect.ValueOf(strings.SplitN),
 		"SplitSeq":       reflect.ValueOf(strings.SplitSeq),
-		"Title":          reflect.ValueOf(strings.Title),
 		"ToLower":        reflect.ValueOf(strings.ToLower),
 		"ToLowerSpecial": reflect.ValueOf(strings.ToLowerSpecial),
 		"ToTitle":        reflect.ValueOf(strings.ToTitle),

@@ -26,7 +26,7 @@ var Packages = []Package{
 	{Path: "regexp"},
 	{Path: "sort"},
 	{Path: "strconv"},
-	{Path: "strings"},
+	{Path: "strings", Except: []string{"Title"}, Why: "it is deprecated: write strings.ToUpper(s[:1]) + s[1:]"},
 	{Path: "time", Only: []string{"Duration", "Hour", "Microsecond", "Millisecond", "Minute", "Nanosecond", "ParseDuration", "Second"},
 		Why: "a recipe has no clock: of time it has Duration and its constants"},
 	{Path: "unicode"},

@@ -2,6 +2,8 @@
 // package trial, which holds the rest of the language.
 package flow
 
+//lint:file-ignore SA4000,SA4011,SA4012 what nobody would write is tried here, too
+
 import (
 	"errors"
 	"fmt"

@@ -3,6 +3,8 @@
 // there must be refused by the lints of runtime/recipe, or be lowered away.
 package trial
 
+//lint:file-ignore SA4000,SA4011,SA4012 what nobody would write is tried here, too
+
 import (
 	"errors"
 	"fmt"
@@ -158,7 +160,7 @@ var quote = strconv.Quote("a\n\"")
 var uni = unicode.IsLetter('é') && unicode.Is(unicode.Latin, 'a')
 var fields = strings.FieldsFunc("a,b;c", func(r rune) bool { return r == ',' || unicode.IsPunct(r) })
 var repl = strings.NewReplacer("a", "b", "c", "d").Replace("abc")
-var title = strings.Title("ab cd")
+var title = strings.ToTitle("ab cd")
 var sortedS = func() []string { x := []string{"b", "a"}; sort.Strings(x); return x }()
 var search = sort.SearchInts([]int{1, 3, 5}, 4)
 var lenShadow = func() int { len := 3; return len }()

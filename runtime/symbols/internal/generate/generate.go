@@ -252,6 +252,7 @@ func read(l listed, imports map[string]*types.Package) (*types.Package, error) {
 		return nil, err
 	}
 	defer f.Close()
+	//lint:ignore SA1019 before Go 1.28, go list -export names archives, which Read alone does not read
 	r, err := gcexportdata.NewReader(bufio.NewReader(f))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", l.ImportPath, err)
