@@ -78,6 +78,10 @@ func TestFMAIsExact(t *testing.T) {
 				return
 			}
 		}
+		p, c := float64(x)*float64(y), float64(z)
+		if direct := fmaHalfway(p, c, p+c); !bitsEqual(direct, got) { // it must hold for every sum, halfway or not
+			t.Fatalf("fmaHalfway of (%v, %v, %v) = %x, FMA %x", x, y, z, direct, got)
+		}
 		if want := exactFMA(x, y, z); got != want { // zeros of either sign are compared with the hardware below
 			t.Fatalf("FMA(%v, %v, %v) = %x, want %x", x, y, z, got, want)
 		}
