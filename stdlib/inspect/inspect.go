@@ -133,7 +133,7 @@ var forwardOp = &step.Op{Name: "inspect.Forward", Version: "1",
 			}
 			ctx.Progress(int64(i+1), int64(n), "examples")
 		}
-		return w.save(dir, n)
+		return w.save(ctx, dir, n)
 	}}
 
 // open loads a system, its base in float32 tensors of its own where gradients are wanted.
@@ -377,17 +377,27 @@ func softmax(x []float32) []float64 {
 	return out
 }
 
-func (w *work) save(dir string, n int) error {
+// save writes both files. A chosen parameter that takes no part in the loss has no gradient, as in PyTorch.
+func (w *work) save(ctx *step.Context, dir string, n int) error {
+	var unused []string
 	for _, p := range w.chosen {
 		g := p.t.Grad()
 		if g == nil {
-			return fmt.Errorf("parameter %s takes no part in the loss, so it has no gradient", p.name)
+			unused = append(unused, p.name)
+			continue
 		}
 		values := ops.Floats(g)
 		for i := range values {
 			values[i] /= float32(n)
 		}
 		w.tensors = append(w.tensors, safetensors.Float32("grad."+p.name, safetensors.F32, p.t.Shape(), values))
+	}
+	if len(unused) > 0 {
+		msg := "without gradient, since they take no part in the loss: " + strings.Join(unused, ", ")
+		if len(unused) == len(w.chosen) {
+			return errors.New(msg)
+		}
+		ctx.Logf("%s", msg)
 	}
 	if err := safetensors.Write(filepath.Join(dir, forwardTensors), w.tensors, nil); err != nil {
 		return err
