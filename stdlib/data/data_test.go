@@ -83,7 +83,7 @@ func TestROCOv2(t *testing.T) {
 	if b.Modality != "" || fmt.Sprint(b.CUIs) != "[C0024485]" {
 		t.Errorf("b is %+v; an empty manual cell knows no modality", b)
 	}
-	if c.Split != "test" || c.Caption != "a \"quoted\" line\nof two" || !strings.HasSuffix(c.Image, "test_images/c.png") {
+	if c.Split != "test" || c.Caption != "a \"quoted\" line\nof two" || !step.IsFileRef(c.Image) || !strings.HasSuffix(c.Image, "/c.png") {
 		t.Errorf("c is %+v", c)
 	}
 	if im, err := r.Image(0); err != nil || im.W != 4 || im.H != 3 {
@@ -342,5 +342,31 @@ func BenchmarkPhantom(b *testing.B) {
 	for i := 0; b.Loop(); i++ {
 		p := newPhantom(1, i, 64)
 		p.draw()
+	}
+}
+
+// TestMovedFolder: an artifact holds no paths, so it serves a copy of its files elsewhere, byte for byte.
+func TestMovedFolder(t *testing.T) {
+	lay := func() string {
+		return roco(t, map[string]string{"train_captions.csv": "ID,Caption\na,CT of it\n", "test_captions.csv": "ID,Caption\nb,MRI of it\n"}, "train/a.png", "test/b.png")
+	}
+	here, there := lay(), lay()
+	a, b := steptest.Run(t, ROCOv2(here).Ref())[0], steptest.Run(t, ROCOv2(there).Ref())[0]
+	for _, name := range []string{examplesFile, metaFile} {
+		x, err1 := os.ReadFile(filepath.Join(a, name))
+		y, err2 := os.ReadFile(filepath.Join(b, name))
+		if err1 != nil || err2 != nil || string(x) != string(y) {
+			t.Errorf("%s depends on the folder:\n%s\n%s", name, x, y)
+		}
+	}
+	if err := os.RemoveAll(here); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Open(a) // made from the folder that is gone
+	if err != nil {
+		t.Fatal(err)
+	}
+	if im, err := r.Image(1); err != nil || im.W != 4 {
+		t.Errorf("image of the copy: %v, %v", im, err)
 	}
 }

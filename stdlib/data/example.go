@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"lightbox/runtime/step"
 	"lightbox/stdlib/vision"
 )
 
@@ -111,8 +112,42 @@ func (r *Reader) Image(i int) (*vision.Image, error) {
 	return im, nil
 }
 
-// OpenImage decodes the image behind a reference: an absolute path, "phantom:…", which is drawn
-// from its seed, or "parquet:…", a row of a parquet file.
+// portable replaces the paths of images by references to their content (step.FileRef): an artifact holds no path, since its
+// key has none, and serves wherever the files lie.
+func portable(ctx *step.Context, examples []Example) error {
+	for i, ex := range examples {
+		path, row := ex.Image, ""
+		if rest, ok := strings.CutPrefix(path, parquetPrefix); ok {
+			var err error
+			if path, row, err = cutParquet(rest); err != nil {
+				return err
+			}
+		}
+		if !filepath.IsAbs(path) {
+			continue // drawn, or none
+		}
+		sum, err := ctx.Digest(path)
+		if err != nil {
+			return err
+		}
+		examples[i].Image = step.FileRef(sum, path)
+		if row != "" {
+			examples[i].Image = parquetRef(examples[i].Image, row)
+		}
+	}
+	return nil
+}
+
+// located is the path behind a reference of portable; other texts are paths already.
+func located(ref string) (string, error) {
+	if step.IsFileRef(ref) {
+		return step.Place(ref)
+	}
+	return ref, nil
+}
+
+// OpenImage decodes the image behind a reference: a file by its content (step.FileRef) or absolute path, "phantom:…", which
+// is drawn from its seed, or "parquet:…", a row of a parquet file.
 func OpenImage(ref string) (*vision.Image, error) {
 	if strings.HasPrefix(ref, "phantom:") {
 		p, err := phantomFromRef(ref)
@@ -121,16 +156,20 @@ func OpenImage(ref string) (*vision.Image, error) {
 		}
 		return p.draw(), nil
 	}
-	if strings.HasPrefix(ref, "parquet:") {
+	if strings.HasPrefix(ref, parquetPrefix) {
 		return openParquetImage(ref)
 	}
-	raw, err := os.ReadFile(ref)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("image %s: no such file", ref)
-	} else if err != nil {
-		return nil, fmt.Errorf("image %s: %w", ref, err)
+	path, err := located(ref)
+	if err != nil {
+		return nil, fmt.Errorf("image: %w", err)
 	}
-	return vision.Decode(raw, ref)
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("image %s: no such file", path)
+	} else if err != nil {
+		return nil, fmt.Errorf("image %s: %w", path, err)
+	}
+	return vision.Decode(raw, path)
 }
 
 // write puts a set's artifact into dir.

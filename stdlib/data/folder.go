@@ -50,7 +50,7 @@ func Folder(dir string, policy ...Policy) Set {
 	return Set{step.New(folderOp, p)}
 }
 
-var folderOp = &step.Op{Name: "data.folder", Version: "1",
+var folderOp = &step.Op{Name: "data.folder", Version: "2",
 	Check: func(s step.Step) []error {
 		dir := s.Params.(folderParams).Dir
 		if err := checkDir(dir); err != nil {
@@ -94,12 +94,15 @@ var folderOp = &step.Op{Name: "data.folder", Version: "1",
 		if err := rd.decodeAll(ctx); err != nil {
 			return err
 		}
-		meta := Meta{Source: "folder " + filepath.Base(root)}
+		meta := Meta{Source: "folder"}
 		examples, err := rd.settle(p.BadRows, &meta)
 		if err != nil {
 			return err
 		}
 		meta.Warnings = repeated(examples)
+		if err := portable(ctx, examples); err != nil {
+			return err
+		}
 		return write(dir, meta, examples)
 	}}
 
@@ -214,7 +217,7 @@ type imagesParams struct {
 // Images is a set of single image files without captions, all in the split "test", named by their paths.
 func Images(paths ...string) Set { return Set{step.New(imagesOp, imagesParams{paths})} }
 
-var imagesOp = &step.Op{Name: "data.images", Version: "1",
+var imagesOp = &step.Op{Name: "data.images", Version: "2",
 	Check: func(s step.Step) []error {
 		var errs []error
 		paths := s.Params.(imagesParams).Paths
@@ -256,6 +259,9 @@ var imagesOp = &step.Op{Name: "data.images", Version: "1",
 		meta := Meta{Source: "single images"}
 		examples, err := rd.settle(RefuseBadRows, &meta)
 		if err != nil {
+			return err
+		}
+		if err := portable(ctx, examples); err != nil {
 			return err
 		}
 		return write(dir, meta, examples)

@@ -180,20 +180,39 @@ func (rd *reading) parquetRow(split, name string, at int, row parquetRow) {
 		}
 	}
 	rd.examples = append(rd.examples, Example{ID: strings.Clone(row.ImageID), Split: split, Caption: strings.Clone(row.Caption), CUIs: cuis,
-		Modality: ModalityOf(cuis), Image: fmt.Sprintf("parquet:%s?row=%d", url.PathEscape(name), at)})
+		Modality: ModalityOf(cuis), Image: parquetRef(name, strconv.FormatInt(int64(at), 10))})
 	rd.places = append(rd.places, place)
+}
+
+const parquetPrefix = "parquet:"
+
+// parquetRef refers to a row of a file, which is a path or a reference by content.
+func parquetRef(file, row string) string {
+	return parquetPrefix + url.PathEscape(file) + "?row=" + row
+}
+
+// cutParquet takes a parquetRef without its prefix apart.
+func cutParquet(rest string) (file, row string, err error) {
+	path, row, _ := strings.Cut(rest, "?row=")
+	file, err = url.PathUnescape(path)
+	if err != nil {
+		err = fmt.Errorf("image reference %q: %w", parquetPrefix+rest, err)
+	}
+	return file, row, err
 }
 
 // openParquetImage decodes the image behind "parquet:FILE?row=N".
 func openParquetImage(ref string) (im *vision.Image, err error) {
-	path, query, _ := strings.Cut(strings.TrimPrefix(ref, "parquet:"), "?row=")
-	name, err := url.PathUnescape(path)
+	name, query, err := cutParquet(strings.TrimPrefix(ref, parquetPrefix))
 	if err != nil {
-		return nil, fmt.Errorf("image reference %q: %w", ref, err)
+		return nil, err
 	}
 	row, err := strconv.ParseInt(query, 10, 64)
 	if err != nil {
 		return nil, fmt.Errorf("image reference %q: want parquet:FILE?row=NUMBER", ref)
+	}
+	if name, err = located(name); err != nil {
+		return nil, fmt.Errorf("image: %w", err)
 	}
 	defer func() {
 		if p := recover(); p != nil {

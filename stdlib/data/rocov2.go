@@ -89,7 +89,7 @@ func ROCOv2(dir string, options ...ROCOOptions) Set {
 	return Set{step.New(rocoOp, p)}
 }
 
-var rocoOp = &step.Op{Name: "data.rocov2", Version: "1",
+var rocoOp = &step.Op{Name: "data.rocov2", Version: "2",
 	Check: func(s step.Step) []error { return rocoCheck(s.Params.(rocoParams).Dir) },
 	Files: func(s step.Step) ([]string, error) { return rocoFiles(s.Params.(rocoParams).Dir) },
 	Run: func(ctx *step.Context, dir string) error {
@@ -107,7 +107,7 @@ var rocoOp = &step.Op{Name: "data.rocov2", Version: "1",
 				return err
 			}
 		}
-		meta := Meta{Source: "ROCOv2 layout in " + filepath.Base(root)}
+		meta := Meta{Source: "ROCOv2 layout"}
 		examples, err := rd.settle(p.Options.BadRows, &meta)
 		if err != nil {
 			return err
@@ -115,6 +115,9 @@ var rocoOp = &step.Op{Name: "data.rocov2", Version: "1",
 		meta.Warnings = append(meta.Warnings, repeated(examples)...)
 		for _, w := range meta.Warnings {
 			ctx.Logf("%s: %s", meta.Source, w)
+		}
+		if err := portable(ctx, examples); err != nil {
+			return err
 		}
 		return write(dir, meta, examples)
 	}}

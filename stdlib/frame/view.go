@@ -3,9 +3,11 @@ package frame
 import (
 	"fmt"
 	"math"
+	"path"
 	"strconv"
 	"strings"
 
+	"lightbox/runtime/step"
 	"lightbox/runtime/view"
 )
 
@@ -151,6 +153,14 @@ func (f Frame) viewFilms(r *Rows) (view.View, error) {
 	return all, nil
 }
 
+// imageName is an image reference for people: of a file its name.
+func imageName(ref string) string {
+	if step.IsFileRef(ref) {
+		return path.Base(ref)
+	}
+	return ref
+}
+
 // viewFilm shows one example: its picture, the reference, and every system's
 // caption with its scores.
 func (f Frame) viewFilm(r *Rows) (view.List, error) {
@@ -165,9 +175,9 @@ func (f Frame) viewFilm(r *Rows) (view.List, error) {
 		if err != nil {
 			return nil, fmt.Errorf("image of %q: %w", r.get(0, ID), err)
 		}
-		list = append(list, view.Text{Markdown: title}, view.Image{PNG: png, Caption: ref})
+		list = append(list, view.Text{Markdown: title}, view.Image{PNG: png, Caption: imageName(ref)})
 	} else if ref != "" {
-		list = append(list, view.Text{Markdown: title + "  \nimage: `" + ref + "`"})
+		list = append(list, view.Text{Markdown: title + "  \nimage: `" + imageName(ref) + "`"})
 	} else {
 		list = append(list, view.Text{Markdown: title})
 	}
