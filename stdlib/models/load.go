@@ -144,7 +144,7 @@ func runLoad(ctx *step.Context, dir string) error {
 		Family     string            `json:"family"`
 		Parameters int64             `json:"parameters"`
 		Files      map[string]string `json:"sha256"`
-	}{Checkpoint: p.Ref, Files: map[string]string{}}
+	}{Checkpoint: p.name(), Files: map[string]string{}}
 	from := p.Path
 	if from == "" {
 		from = dir
@@ -229,10 +229,14 @@ func Cross(systems model.Systems, key string, values ...string) model.Systems {
 // loaded checkpoint. It holds no path of this machine.
 func Name(base step.Ref) string {
 	p, ok := base.Step().Params.(loadParams)
-	switch {
-	case !ok:
+	if !ok {
 		return ""
-	case filepath.IsAbs(p.Ref) || strings.HasPrefix(p.Ref, "."):
+	}
+	return p.name()
+}
+
+func (p loadParams) name() string {
+	if filepath.IsAbs(p.Ref) || strings.HasPrefix(p.Ref, ".") {
 		return filepath.Base(p.Ref)
 	}
 	return p.Ref

@@ -217,7 +217,7 @@ func TestExport(t *testing.T) {
 	to := filepath.Join(t.TempDir(), "out", "exported")
 	e := Export(base, ExportOptions{Dir: to, DType: "f32"})
 	ref := e.Refs()[0]
-	artifact := run(t, ref, map[step.Key]string{base.All()[0].Base.Key(): ""})
+	artifact := run(t, ref, map[step.Key]string{base.All()[0].Base.ID(): ""})
 	for _, d := range []string{artifact, to} {
 		if errs := planErrors(Load(d)); errs != "" {
 			t.Error(errs)
@@ -297,7 +297,7 @@ func TestEmbedded(t *testing.T) {
 	}
 	ref := s.All()[0].Base
 	dir := run(t, ref, nil)
-	ctx := step.NewContext(context.Background(), step.Env{Step: step.Step{In: []step.Ref{ref}}, Dirs: map[step.Key]string{ref.Key(): dir}})
+	ctx := step.NewContext(context.Background(), step.Env{Step: step.Step{In: []step.Ref{ref}}, Dirs: map[step.Key]string{ref.ID(): dir}})
 	m, err := Open(ctx, ref)
 	if err != nil {
 		t.Fatal(err)
