@@ -294,7 +294,9 @@ func (w *work) backward(s *model.Sample) error {
 	}
 	tape := tensor.NewTape()
 	loss, _ := model.Loss(w.m, &model.Batch{Samples: []*model.Sample{s}, Tape: tape}, 1/float32(n))
-	tape.Backward(loss)
+	if loss.NeedsGrad() {
+		tape.Backward(loss)
+	}
 	tape.Release()
 	return nil
 }

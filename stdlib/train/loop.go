@@ -147,14 +147,16 @@ func (t *trainer) step(ctx *step.Context, batches <-chan batch, steps int) error
 		group = append(group, b)
 	}
 	for _, p := range t.params {
-		p.t.ZeroGrad()
+		p.t.DropGrad() // one that takes no part in this step is left alone, as in PyTorch
 	}
 	sum := 0.0
 	for pass, b := range group {
 		t.obj.begin(at, pass)
 		tape := tensor.NewTape()
 		loss, part := t.obj.loss(t.train, b, tape, 1/float32(tokens))
-		tape.Backward(loss)
+		if loss.NeedsGrad() { // not where only the vision tower trains and no example has an image
+			tape.Backward(loss)
+		}
 		tape.Release()
 		sum += part
 	}

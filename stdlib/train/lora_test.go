@@ -230,6 +230,37 @@ func TestResume(t *testing.T) {
 	ops.SetThreads(0)
 }
 
+// Steps whose examples have no image leave a connector alone, interrupted before them or not.
+func TestTextOnly(t *testing.T) {
+	base, ctx := models.Load(testmodel.Checkpoint(t)), context.Background()
+	rows := []testmodel.Row{{Picture: []int{1, 30, 30}, Caption: "One."}, {Caption: "Two."}, {Picture: []int{2, 30, 30}, Caption: "Three."}, {Caption: "Four."}, {Caption: "Five."}}
+	c := Config{Epochs: 2, BatchSize: 1, LR: 1e-2, WeightDecay: 0.1}
+	ref := step.New(fullOp, fullParams{c, []model.Tower{model.Connector}, base.All()[0].Skeleton}, base.All()[0].Base, testmodel.Set(t, rows...))
+	run := func(r *testmodel.Runner, ctx context.Context) ([]byte, error) {
+		dir, err := r.Run(ctx, ref)
+		if err != nil {
+			return nil, err
+		}
+		return os.ReadFile(filepath.Join(dir, "model.safetensors"))
+	}
+	want, err := run(testmodel.NewRunner(t), ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := testmodel.NewRunner(t)
+	for range 50 {
+		got, err := run(r, &stopAfter{ctx, 2})
+		if errors.Is(err, context.Canceled) {
+			continue
+		}
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("interrupted before every step it gives other bytes (%v)", err)
+		}
+		return
+	}
+	t.Error("no end after 50 interruptions")
+}
+
 // A checkpoint that is torn or altered is passed over with a warning, and the one before serves.
 func TestCorruptCheckpoint(t *testing.T) {
 	every := checkpointEvery
