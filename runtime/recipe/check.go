@@ -228,7 +228,7 @@ func (c *checker) members(p *ast.SelectorExpr) ([]string, string) {
 	if t == nil || t == types.Typ[types.Invalid] || c.r.info.Selections[p] != nil {
 		return nil, ""
 	}
-	return MembersOf(t), fmt.Sprintf("%s has no field or method %s", c.typeText(t), p.Sel.Name)
+	return MembersOf(c.r.universe, t), fmt.Sprintf("%s has no field or method %s", c.typeText(t), p.Sel.Name)
 }
 
 // Members are the exported names of a package that recipes may use, sorted.
@@ -242,23 +242,34 @@ func Members(u Universe, pkg *types.Package) []string {
 	return names
 }
 
-// MembersOf are the exported fields and methods of a value of type t, sorted.
-func MembersOf(t types.Type) []string {
+// MembersOf are the exported fields and methods of a value of type t that
+// recipes can use, sorted: not the methods that speak of packages which cannot
+// be imported, which are the executor's.
+func MembersOf(u Universe, t types.Type) []string {
+	importable := map[string]bool{}
+	for _, p := range u.Paths() {
+		importable[p] = true
+	}
 	var names []string
 	ms := types.NewMethodSet(t)
 	if _, isPtr := t.Underlying().(*types.Pointer); !isPtr && !types.IsInterface(t) {
 		ms = types.NewMethodSet(types.NewPointer(t))
 	}
 	for i := range ms.Len() {
-		if n := ms.At(i).Obj().Name(); token.IsExported(n) {
-			names = append(names, n)
+		m := ms.At(i).Obj()
+		usable := token.IsExported(m.Name())
+		for _, p := range packagesOf(m.Type().(*types.Signature)) {
+			usable = usable && (importable[p.Path()] || m.Pkg() == p)
+		}
+		if usable {
+			names = append(names, m.Name())
 		}
 	}
-	u := t.Underlying()
-	if p, ok := u.(*types.Pointer); ok {
-		u = p.Elem().Underlying()
+	under := t.Underlying()
+	if p, ok := under.(*types.Pointer); ok {
+		under = p.Elem().Underlying()
 	}
-	if st, ok := u.(*types.Struct); ok {
+	if st, ok := under.(*types.Struct); ok {
 		names = append(names, fieldNames(st)...)
 	}
 	sort.Strings(names)
@@ -307,7 +318,42 @@ func (c *checker) types() {
 				c.reject(v.spec.Names[0], "keep the handle it came from", "it has type %s, of a package that recipes cannot name", v.TypeText)
 			}
 		}
+		if n := c.hidden(v.Type); n != "" {
+			c.reject(v.spec.Names[0], "use it where it is made, without a var", "it has type %s, whose name recipes cannot write", n)
+		}
 	}
+}
+
+// hidden is an unexported type of an import that t mentions, "" if none.
+func (c *checker) hidden(t types.Type) string {
+	found := ""
+	seen := map[types.Type]bool{}
+	var visit func(t types.Type)
+	visit = func(t types.Type) {
+		if seen[t] {
+			return
+		}
+		seen[t] = true
+		switch t := types.Unalias(t).(type) {
+		case *types.Named:
+			if o := t.Obj(); o.Pkg() != nil && o.Pkg() != c.r.pkg && (!o.Exported() || c.r.universe.Withheld(o.Pkg().Path(), o.Name()) != "") {
+				found = c.typeText(t)
+			}
+		case *types.Map:
+			visit(t.Key())
+			visit(t.Elem())
+		case *types.Signature:
+			for _, tuple := range []*types.Tuple{t.Params(), t.Results()} {
+				for i := range tuple.Len() {
+					visit(tuple.At(i).Type())
+				}
+			}
+		case interface{ Elem() types.Type }:
+			visit(t.Elem())
+		}
+	}
+	visit(t)
+	return found
 }
 
 // packagesOf are the packages that a type's text mentions, by path.

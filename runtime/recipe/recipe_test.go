@@ -42,6 +42,9 @@ type Metric interface{ Value(caption, reference string) float64 }
 
 var Presets = []int{1, 2}
 
+type secret struct{}
+
+func Secret() []secret { return nil }
 func Load(name string) Model                    { return Model{} }
 func LoRA(m Model, c Config) Model              { return m }
 func Custom(name string, f func(a, b string) float64) Metric { return nil }

@@ -100,7 +100,7 @@ func (r *repl) members(x string) []candidate {
 	}
 	path, name := named(t)
 	var out []candidate
-	for _, n := range recipe.MembersOf(t) {
+	for _, n := range recipe.MembersOf(r.universe, t) {
 		out = append(out, candidate{text: n, about: firstSentence(r.universe.Doc(path, name+"."+n))})
 	}
 	return out

@@ -32,7 +32,11 @@ func (r *repl) help(_ context.Context, arg string) error {
 	if o == nil {
 		return r.unknown(arg)
 	}
-	fmt.Fprintln(r.out, r.describe(o))
+	if _, isStruct := o.Type().Underlying().(*types.Struct); isStruct && isTypeName(o) {
+		fmt.Fprintf(r.out, "type %s struct\n", r.typeText(o.Type())) // its fields follow, with what they mean
+	} else {
+		fmt.Fprintln(r.out, r.describe(o))
+	}
 	path, name := r.docName(arg, o)
 	if doc := r.universe.Doc(path, name); doc != "" {
 		fmt.Fprintln(r.out, "\n"+doc)
@@ -50,22 +54,41 @@ func (r *repl) help(_ context.Context, arg string) error {
 	return nil
 }
 
-// list prints the methods and fields of a type with their summaries.
+func isTypeName(o types.Object) bool {
+	_, ok := o.(*types.TypeName)
+	return ok
+}
+
+// list prints the fields of a type in their order, and its methods, each with
+// its summary.
 func (r *repl) list(t types.Type) {
 	path, name := named(t)
-	members := recipe.MembersOf(t)
-	if len(members) == 0 {
+	methods := map[string]bool{}
+	for _, m := range recipe.MembersOf(r.universe, t) {
+		methods[m] = true
+	}
+	if len(methods) == 0 {
 		return
 	}
 	fmt.Fprintln(r.out)
-	for _, m := range members {
-		o, _, _ := types.LookupFieldOrMethod(t, true, r.s.Recipe.Package(), m)
-		if o == nil {
-			continue
-		}
-		fmt.Fprintf(r.out, "  .%s%s\n", m, strings.TrimPrefix(r.typeText(o.Type()), "func"))
-		if doc := firstSentence(r.universe.Doc(path, name+"."+m)); doc != "" {
+	line := func(text, member string) {
+		fmt.Fprintf(r.out, "  %s\n", text)
+		if doc := firstSentence(r.universe.Doc(path, name+"."+member)); doc != "" {
 			fmt.Fprintf(r.out, "      %s\n", doc)
+		}
+	}
+	if st, ok := t.Underlying().(*types.Struct); ok {
+		for i := range st.NumFields() {
+			if f := st.Field(i); methods[f.Name()] {
+				delete(methods, f.Name())
+				line(f.Name()+" "+r.typeText(f.Type()), f.Name())
+			}
+		}
+	}
+	for _, m := range recipe.MembersOf(r.universe, t) {
+		o, _, _ := types.LookupFieldOrMethod(t, true, r.s.Recipe.Package(), m)
+		if o != nil && methods[m] {
+			line("."+m+strings.TrimPrefix(r.typeText(o.Type()), "func"), m)
 		}
 	}
 }

@@ -251,7 +251,7 @@ func TestCandidates(t *testing.T) {
 		"strings.Repl":                    "strings.Replace strings.ReplaceAll strings.Replacer",
 		"time.Mi":                         "time.Microsecond time.Millisecond time.Minute",
 		"param.":                          "param.Bool param.Dir param.Float param.Int param.Path param.String",
-		`strings.NewReplacer("a", "b").`:  `strings.NewReplacer("a", "b").Replace strings.NewReplacer("a", "b").WriteString`,
+		`strings.NewReplacer("a", "b").`:  `strings.NewReplacer("a", "b").Replace`,
 		"nothing.":                        "",
 		":type strings.TrimSp":            "strings.TrimSpace",
 		"time.Second.Tr":                  "time.Second.Truncate",

@@ -3,24 +3,17 @@
 package symbols
 
 import (
-	"go/constant"
-	"go/token"
 	"lightbox/stdlib/data"
 	"reflect"
 )
 
 func table_lightbox_stdlib_data() members {
 	return members{
-		"Count":          reflect.ValueOf(data.Count),
 		"Example":        reflect.ValueOf((*data.Example)(nil)),
 		"Folder":         reflect.ValueOf(data.Folder),
-		"HintFile":       reflect.ValueOf(constant.MakeFromLiteral("\"modality.jsonl\"", token.STRING, 0)),
 		"Images":         reflect.ValueOf(data.Images),
-		"Meta":           reflect.ValueOf((*data.Meta)(nil)),
 		"ModalityOf":     reflect.ValueOf(data.ModalityOf),
 		"ModalitySource": reflect.ValueOf((*data.ModalitySource)(nil)),
-		"Open":           reflect.ValueOf(data.Open),
-		"OpenImage":      reflect.ValueOf(data.OpenImage),
 		"Phantom":        reflect.ValueOf(data.Phantom),
 		"PhantomOptions": reflect.ValueOf((*data.PhantomOptions)(nil)),
 		"Plain":          reflect.ValueOf(data.Plain),
@@ -28,12 +21,10 @@ func table_lightbox_stdlib_data() members {
 		"ROCOOptions":    reflect.ValueOf((*data.ROCOOptions)(nil)),
 		"ROCOv2":         reflect.ValueOf(data.ROCOv2),
 		"Radiology":      reflect.ValueOf(data.Radiology),
-		"Reader":         reflect.ValueOf((*data.Reader)(nil)),
 		"RefuseBadRows":  reflect.ValueOf(data.RefuseBadRows),
 		"Set":            reflect.ValueOf((*data.Set)(nil)),
 		"SkipBadRows":    reflect.ValueOf(data.SkipBadRows),
 		"Standard":       reflect.ValueOf((*data.Standard)(nil)),
 		"Style":          reflect.ValueOf((*data.Style)(nil)),
-		"Total":          reflect.ValueOf(data.Total),
 	}
 }

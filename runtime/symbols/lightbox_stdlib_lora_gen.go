@@ -11,18 +11,11 @@ import (
 
 func table_lightbox_stdlib_lora() members {
 	return members{
-		"Adapter":      reflect.ValueOf((*lora.Adapter)(nil)),
 		"AllLinear":    reflect.ValueOf(constant.MakeFromLiteral("\"all-linear\"", token.STRING, 0)),
-		"Apply":        reflect.ValueOf(lora.Apply),
-		"Attach":       reflect.ValueOf(lora.Attach),
 		"Config":       reflect.ValueOf((*lora.Config)(nil)),
 		"LanguageOnly": reflect.ValueOf(lora.LanguageOnly),
 		"Matches":      reflect.ValueOf(lora.Matches),
-		"Open":         reflect.ValueOf(lora.Open),
 		"Paper":        reflect.ValueOf(lora.Paper),
-		"Plan":         reflect.ValueOf((*lora.Plan)(nil)),
 		"Report":       reflect.ValueOf((*lora.Report)(nil)),
-		"Resolve":      reflect.ValueOf(lora.Resolve),
-		"Target":       reflect.ValueOf((*lora.Target)(nil)),
 	}
 }

@@ -9,70 +9,11 @@ import (
 
 func table_lightbox_stdlib_models_model() members {
 	return members{
-		"Batch":        reflect.ValueOf((*model.Batch)(nil)),
-		"CheckWeights": reflect.ValueOf(model.CheckWeights),
-		"Connector":    reflect.ValueOf(model.Connector),
-		"CopyWeights":  reflect.ValueOf(model.CopyWeights),
-		"Count":        reflect.ValueOf(model.Count),
-		"Estimate":     reflect.ValueOf((*model.Estimate)(nil)),
-		"Ignore":       reflect.ValueOf(model.Ignore),
-		"Info":         reflect.ValueOf((*model.Info)(nil)),
-		"Input":        reflect.ValueOf((*model.Input)(nil)),
-		"Join":         reflect.ValueOf(model.Join),
-		"KV":           reflect.ValueOf((*model.KV)(nil)),
-		"_KV":          reflect.ValueOf((*_lightbox_stdlib_models_model_KV)(nil)),
-		"Language":     reflect.ValueOf(model.Language),
-		"LoadWeights":  reflect.ValueOf(model.LoadWeights),
-		"Loss":         reflect.ValueOf(model.Loss),
-		"LossBatch":    reflect.ValueOf(model.LossBatch),
-		"Model":        reflect.ValueOf((*model.Model)(nil)),
-		"Names":        reflect.ValueOf((*model.Names)(nil)),
-		"Near":         reflect.ValueOf(model.Near),
-		"NewSystems":   reflect.ValueOf(model.NewSystems),
-		"Param":        reflect.ValueOf((*model.Param)(nil)),
-		"Replace":      reflect.ValueOf(model.Replace),
-		"Sample":       reflect.ValueOf((*model.Sample)(nil)),
-		"Slot":         reflect.ValueOf((*model.Slot)(nil)),
-		"System":       reflect.ValueOf((*model.System)(nil)),
-		"Systems":      reflect.ValueOf((*model.Systems)(nil)),
-		"Thousands":    reflect.ValueOf(model.Thousands),
-		"Tower":        reflect.ValueOf((*model.Tower)(nil)),
-		"Vision":       reflect.ValueOf(model.Vision),
-		"Work":         reflect.ValueOf((*model.Work)(nil)),
+		"Connector": reflect.ValueOf(model.Connector),
+		"Language":  reflect.ValueOf(model.Language),
+		"System":    reflect.ValueOf((*model.System)(nil)),
+		"Systems":   reflect.ValueOf((*model.Systems)(nil)),
+		"Tower":     reflect.ValueOf((*model.Tower)(nil)),
+		"Vision":    reflect.ValueOf(model.Vision),
 	}
-}
-
-// _lightbox_stdlib_models_model_KV lets a recipe's type be a model.KV.
-type _lightbox_stdlib_models_model_KV struct {
-	IValue    interface{}
-	WBytes    func() int64
-	WCapacity func() int
-	WClone    func(a0 int) model.KV
-	WCopyFrom func(a0 model.KV)
-	WLen      func() int
-	WTruncate func(a0 int)
-}
-
-func (w _lightbox_stdlib_models_model_KV) Bytes() int64 {
-	return w.WBytes()
-}
-
-func (w _lightbox_stdlib_models_model_KV) Capacity() int {
-	return w.WCapacity()
-}
-
-func (w _lightbox_stdlib_models_model_KV) Clone(a0 int) model.KV {
-	return w.WClone(a0)
-}
-
-func (w _lightbox_stdlib_models_model_KV) CopyFrom(a0 model.KV) {
-	w.WCopyFrom(a0)
-}
-
-func (w _lightbox_stdlib_models_model_KV) Len() int {
-	return w.WLen()
-}
-
-func (w _lightbox_stdlib_models_model_KV) Truncate(a0 int) {
-	w.WTruncate(a0)
 }

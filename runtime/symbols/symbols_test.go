@@ -142,7 +142,7 @@ func TestDocs(t *testing.T) {
 			continue
 		}
 		for _, n := range pkg.Scope().Names() {
-			if _, isFunc := pkg.Scope().Lookup(n).(*types.Func); isFunc && token.IsExported(n) && u.Doc(p, n) == "" {
+			if _, isFunc := pkg.Scope().Lookup(n).(*types.Func); isFunc && token.IsExported(n) && u.Withheld(p, n) == "" && u.Doc(p, n) == "" {
 				t.Errorf("%s.%s has no doc comment, and :help shows it", p, n)
 			}
 		}
@@ -155,6 +155,46 @@ func TestNoDanger(t *testing.T) {
 		for _, bad := range []string{"Open", "ReadFile", "StartProcess", "Exit", "Getenv", "Println"} {
 			if _, ok := table[bad]; ok && !strings.HasPrefix(key, "lightbox/") {
 				t.Errorf("%s offers %s to recipes", key, bad)
+			}
+		}
+	}
+}
+
+// TestResults: what a verb returns can be held by a recipe's var: a named type
+// is exported, by a package that recipes can import.
+func TestResults(t *testing.T) {
+	u := symbols.Universe()
+	importable := map[string]bool{}
+	for _, p := range u.Paths() {
+		importable[p] = true
+	}
+	for _, p := range u.Paths() {
+		pkg, err := u.Import(p)
+		if err != nil || !strings.HasPrefix(p, "lightbox/") {
+			continue
+		}
+		for _, n := range pkg.Scope().Names() {
+			f, ok := pkg.Scope().Lookup(n).(*types.Func)
+			if !ok || !f.Exported() || u.Withheld(p, n) != "" {
+				continue
+			}
+			results := f.Type().(*types.Signature).Results()
+			for i := range results.Len() {
+				r := types.Unalias(results.At(i).Type())
+				for {
+					e, ok := r.(interface{ Elem() types.Type })
+					if !ok {
+						break
+					}
+					r = types.Unalias(e.Elem())
+				}
+				named, ok := r.(*types.Named)
+				if !ok || named.Obj().Pkg() == nil {
+					continue
+				}
+				if o := named.Obj(); !o.Exported() || !importable[o.Pkg().Path()] || u.Withheld(o.Pkg().Path(), o.Name()) != "" {
+					t.Errorf("%s.%s returns %s, which recipes cannot name: withhold it in runtime/symbols/allow, or return a type of an importable package", p, n, r)
+				}
 			}
 		}
 	}

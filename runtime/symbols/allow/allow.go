@@ -17,6 +17,9 @@ type Package struct {
 	Why string
 }
 
+// inside is Why of what a verb's package exports to other packages of stdlib.
+const inside = "it is for verbs at work, and a recipe only builds the plan"
+
 // Packages are sorted by path, the standard library first.
 var Packages = []Package{
 	{Path: "errors"},
@@ -31,14 +34,14 @@ var Packages = []Package{
 		Why: "a recipe has no clock: of time it has Duration and its constants"},
 	{Path: "unicode"},
 
-	{Path: "lightbox/stdlib/data"},
-	{Path: "lightbox/stdlib/frame"},
+	{Path: "lightbox/stdlib/data", Except: []string{"Count", "HintFile", "Meta", "Open", "OpenImage", "Reader", "Total"}, Why: inside},
+	{Path: "lightbox/stdlib/frame", Except: []string{"CaptionColumns", "Compile", "Expr", "Extend", "ImageLoader", "Near", "New", "NewRows", "Read", "Rows", "StackRows", "Unknown"}, Why: inside},
 	{Path: "lightbox/stdlib/generate"},
 	{Path: "lightbox/stdlib/inspect"},
-	{Path: "lightbox/stdlib/lora"},
+	{Path: "lightbox/stdlib/lora", Except: []string{"Adapter", "Apply", "Attach", "Open", "Plan", "Resolve", "Target"}, Why: inside},
 	{Path: "lightbox/stdlib/modality"},
-	{Path: "lightbox/stdlib/models"},
-	{Path: "lightbox/stdlib/models/model"},
+	{Path: "lightbox/stdlib/models", Except: []string{"Dir", "Name", "Open"}, Why: inside},
+	{Path: "lightbox/stdlib/models/model", Only: []string{"Connector", "Language", "System", "Systems", "Tower", "Vision"}, Why: inside},
 	{Path: "lightbox/stdlib/paper"},
 	{Path: "lightbox/stdlib/param"},
 	{Path: "lightbox/stdlib/plot"},
