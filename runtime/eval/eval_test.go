@@ -11,6 +11,7 @@ import (
 
 	"lightbox/runtime/eval"
 	"lightbox/runtime/recipe"
+	"lightbox/runtime/step"
 	"lightbox/runtime/symbols"
 )
 
@@ -298,6 +299,48 @@ var score = func(a, b string) float64 {
 		}()
 	}
 	wg.Wait()
+}
+
+// TestFuncKeys: a custom metric's source is in the key of the step that calls
+// it, and in no other.
+func TestFuncKeys(t *testing.T) {
+	const src = `package m
+
+import (
+	"strings"
+
+	"lightbox/stdlib/data"
+	"lightbox/stdlib/score"
+)
+
+var set = data.Phantom(data.PhantomOptions{Train: 20, Valid: 4, Test: 8, Seed: 1})
+var words = score.Func("words", func(reference, caption string) float64 { return float64(len(fields(caption))) })
+var constant = score.BestConstant(set, set.Split("test"))
+var Out = score.Captions(constant, words)
+
+func fields(s string) []string { return strings.Fields(s) }
+`
+	keys := func(text string) (constant, out step.Key) {
+		res, err := eval.Run(context.Background(), parse(t, text), eval.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, _ := res.Value("constant")
+		b, _ := res.Value("Out")
+		return a.Refs()[0].Key(), b.Refs()[0].Key()
+	}
+	constant, out := keys(src)
+	for what, rep := range map[string]*strings.Replacer{
+		"a comment": strings.NewReplacer("func fields", "// fields splits\nfunc fields"),
+		"a name":    strings.NewReplacer("fields(", "split(", `"words"`, `"words"`, "words", "metric"),
+	} {
+		if c, o := keys(rep.Replace(src)); c != constant || o != out {
+			t.Errorf("%s changes a key", what)
+		}
+	}
+	if c, o := keys(strings.Replace(src, "strings.Fields(s)", "strings.Split(s, \" \")", 1)); c != constant || o == out {
+		t.Error("another body must change the key of score.Captions, and only that")
+	}
 }
 
 // BenchmarkRecipe is the speed of a 300-var recipe: check, lower, evaluate.
