@@ -12,6 +12,7 @@ func table_lightbox_stdlib_data() members {
 		"Example":        reflect.ValueOf((*data.Example)(nil)),
 		"Folder":         reflect.ValueOf(data.Folder),
 		"Images":         reflect.ValueOf(data.Images),
+		"Join":           reflect.ValueOf(data.Join),
 		"ModalityOf":     reflect.ValueOf(data.ModalityOf),
 		"ModalitySource": reflect.ValueOf((*data.ModalitySource)(nil)),
 		"Phantom":        reflect.ValueOf(data.Phantom),

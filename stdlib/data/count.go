@@ -20,7 +20,7 @@ func Count(ref step.Ref) (counts map[string]int, exact bool) {
 	s := ref.Step()
 	switch p := s.Params.(type) {
 	case PhantomOptions:
-		return positive(map[string]int{"train": p.Train + p.Glossary, "valid": p.Valid, "test": p.Test}), true
+		return positive(map[string]int{"train": p.Train + p.Glossary + p.Reports, "valid": p.Valid, "test": p.Test}), true
 	case rocoParams:
 		return countROCO(p)
 	case folderParams:
@@ -30,6 +30,9 @@ func Count(ref step.Ref) (counts map[string]int, exact bool) {
 	}
 	if s.Op == nil || len(s.In) == 0 {
 		return nil, false
+	}
+	if s.Op == joinOp {
+		return countJoin(s.In)
 	}
 	in, exact := Count(s.In[0])
 	if in == nil {
@@ -48,6 +51,22 @@ func Count(ref step.Ref) (counts map[string]int, exact bool) {
 		return in, exact
 	}
 	return nil, false
+}
+
+// countJoin adds up the splits of several sets.
+func countJoin(refs []step.Ref) (map[string]int, bool) {
+	sum, exact := map[string]int{}, true
+	for _, r := range refs {
+		in, e := Count(r)
+		if in == nil {
+			return nil, false
+		}
+		for split, n := range in {
+			sum[split] += n
+		}
+		exact = exact && e
+	}
+	return sum, exact
 }
 
 // Total adds the splits up.

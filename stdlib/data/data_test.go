@@ -213,6 +213,36 @@ func TestDerivedSets(t *testing.T) {
 	}
 }
 
+func TestJoin(t *testing.T) {
+	a, b := Phantom(PhantomOptions{Train: 3, Seed: 1, Reports: 2, Glossary: 2}), Phantom(PhantomOptions{Train: 2, Valid: 1, Seed: 2})
+	r := reader(t, Join(a, b))
+	if r.Len() != 10 {
+		t.Errorf("%d examples, want 10", r.Len())
+	}
+	if counts, exact := Count(Join(a, b).Ref()); !exact || counts["train"] != 9 || counts["valid"] != 1 {
+		t.Errorf("counted %v, exact %v", counts, exact)
+	}
+	if got := failure(t, Join(a, a)); !strings.Contains(got, "example phantom1_train_000000 of split train is in") {
+		t.Errorf("error is %s", got)
+	}
+	if got := failure(t, Join()); !strings.Contains(got, "no set to join") {
+		t.Errorf("error is %s", got)
+	}
+}
+
+// Every slot of every sentence has words, and a report is a function of seed and index.
+func TestReports(t *testing.T) {
+	for i := range 500 {
+		_, text := report(3, i)
+		if strings.ContainsAny(text, "#{}") || len(text) < 20 {
+			t.Fatalf("report %d: %q", i, text)
+		}
+		if _, again := report(3, i); again != text {
+			t.Fatalf("report %d differs from itself", i)
+		}
+	}
+}
+
 type fixedHint string
 
 func (fixedHint) ModalityName() string { return "fixed" }

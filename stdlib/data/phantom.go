@@ -14,6 +14,7 @@ type PhantomOptions struct {
 	Size               int    // pixels per side; 0 is 64
 	Captions           Style  // Radiology or Plain
 	Glossary           int    // text-only examples, added to train: questions about the words of both styles
+	Reports            int    // text-only examples, added to train: random sentences in the language of case reports
 }
 
 // Style is how phantoms are described.
@@ -38,7 +39,7 @@ var splitOffset = map[string]int{"train": 0, "valid": 1 << 30, "test": 1 << 31}
 // They are drawings: nothing that is measured on them says anything about medicine.
 func Phantom(o PhantomOptions) Set { return Set{step.New(phantomOp, o)} }
 
-var phantomOp = &step.Op{Name: "data.phantom", Version: "2",
+var phantomOp = &step.Op{Name: "data.phantom", Version: "3",
 	Check: func(s step.Step) []error {
 		o := s.Params.(PhantomOptions)
 		var errs []error
@@ -46,12 +47,12 @@ var phantomOp = &step.Op{Name: "data.phantom", Version: "2",
 		for _, n := range []struct {
 			name string
 			n    int
-		}{{"Train", o.Train}, {"Valid", o.Valid}, {"Test", o.Test}, {"Glossary", o.Glossary}} {
+		}{{"Train", o.Train}, {"Valid", o.Valid}, {"Test", o.Test}, {"Glossary", o.Glossary}, {"Reports", o.Reports}} {
 			if n.n < 0 || n.n >= 1<<30 {
 				bad("PhantomOptions.%s is %d: want 0 to %d", n.name, n.n, 1<<30-1)
 			}
 		}
-		if o.Train+o.Valid+o.Test+o.Glossary == 0 {
+		if o.Train+o.Valid+o.Test+o.Glossary+o.Reports == 0 {
 			bad("PhantomOptions ask for no example: set Train, Valid or Test")
 		}
 		if o.Size != 0 && (o.Size < minPhantomSize || o.Size > maxPhantomSize) {
@@ -80,12 +81,16 @@ var phantomOp = &step.Op{Name: "data.phantom", Version: "2",
 			q, a := glossary(i)
 			examples = append(examples, Example{ID: fmt.Sprintf("glossary_%06d", i), Split: "train", Prompt: q, Caption: a})
 		}
+		for i := range o.Reports {
+			q, a := report(o.Seed, i)
+			examples = append(examples, Example{ID: fmt.Sprintf("report_%06d", i), Split: "train", Prompt: q, Caption: a})
+		}
 		return write(dir, Meta{Source: fmt.Sprintf("phantoms, seed %d, %d pixels", o.Seed, o.Size)}, examples)
 	}}
 
 func phantomExample(o PhantomOptions, split string, i int) Example {
 	p := newPhantom(o.Seed, splitOffset[split]+i, o.Size)
-	ex := Example{ID: fmt.Sprintf("phantom_%s_%06d", split, i), Split: split, Image: p.ref(), Caption: p.radiology(), Modality: p.Modality, Attrs: p.attrs()}
+	ex := Example{ID: fmt.Sprintf("phantom%d_%s_%06d", o.Seed, split, i), Split: split, Image: p.ref(), Caption: p.radiology(), Modality: p.Modality, Attrs: p.attrs()}
 	if o.Captions == Plain {
 		ex.Caption = p.plain()
 	}

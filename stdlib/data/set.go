@@ -1,10 +1,12 @@
 package data
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"sort"
 	"strconv"
@@ -116,6 +118,49 @@ var whereOp = &step.Op{Name: "data.where", Version: "1",
 // Where keeps the examples for which an expr expression holds, such as "modality == 'CT' && len(caption) < 200".
 // The fields are id, split, image, caption, prompt, modality, hint, cuis, attrs and fields.
 func (s Set) Where(expression string) Set { return derive(s, whereOp, whereParams{expression}) }
+
+var joinOp = &step.Op{Name: "data.join", Version: "1",
+	Run: func(ctx *step.Context, dir string) error {
+		var all []Example
+		var meta Meta
+		var sources []string
+		seen := map[string]string{}
+		for i := range ctx.Step().In {
+			r, err := Open(ctx.Input(i))
+			if err != nil {
+				return err
+			}
+			if i > 0 && !reflect.DeepEqual(r.Meta.Standard, meta.Standard) {
+				return fmt.Errorf("%s and %s are standardised differently: standardise the joined set instead", sources[0], r.Meta.Source)
+			}
+			meta.Standard = r.Meta.Standard
+			meta.Warnings = append(meta.Warnings, r.Meta.Warnings...)
+			meta.Skipped = append(meta.Skipped, r.Meta.Skipped...)
+			sources = append(sources, r.Meta.Source)
+			for _, ex := range r.examples {
+				key := ex.Split + "/" + ex.ID
+				if first, again := seen[key]; again {
+					return fmt.Errorf("example %s of split %s is in %s and in %s", ex.ID, ex.Split, first, r.Meta.Source)
+				}
+				seen[key] = r.Meta.Source
+				all = append(all, ex)
+			}
+		}
+		meta.Source = strings.Join(sources, " + ")
+		return write(dir, meta, all)
+	}}
+
+// Join is all examples of several sets, in order. An ID that two of them have in one split is an error of the run.
+func Join(sets ...Set) Set {
+	if len(sets) == 0 {
+		return Set{step.Bad(joinOp, errors.New("no set to join"))}
+	}
+	refs := make([]step.Ref, len(sets))
+	for i, s := range sets {
+		refs[i] = s.ref
+	}
+	return Set{step.New(joinOp, nil, refs...)}
+}
 
 type sampleParams struct {
 	N      int

@@ -21,7 +21,7 @@ import (
 type attributesParams struct {
 	Config   Config
 	Names    []string
-	Skeleton func() (model.Model, error) `key:"-"`
+	Skeleton func() (model.Model, error) `key:"local"`
 }
 
 // Attributes trains the vision tower alone: one linear head per attribute of the examples (data.Example.Attrs, such as

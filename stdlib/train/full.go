@@ -17,7 +17,7 @@ import (
 type fullParams struct {
 	Config   Config
 	Towers   []model.Tower
-	Skeleton func() (model.Model, error) `key:"-"`
+	Skeleton func() (model.Model, error) `key:"local"`
 }
 
 // Full trains every weight of the systems on the set's split "train": full fine-tuning, or pretraining from
