@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -31,9 +32,17 @@ func Use(name string, threads int) (Device, func(context.Context) context.Contex
 		return Device{}, nil, err
 	}
 	ops.SetThreads(threads)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	d := Device{Kind: "cpu", ISA: ops.PathName(), Model: processor(), Threads: ops.Threads()}
 	return d, func(ctx context.Context) context.Context { return ops.With(ctx, ops.CPU()) }, nil
 }
+
+// gcPercent makes Go collect at a smaller growth of the heap than it would:
+// tensors are large and without pointers, so that collecting costs next to
+// nothing, and waiting for the heap to double costs memory.
+const gcPercent = 40
 
 // processor is the CPU's name as it calls itself.
 func processor() string {
@@ -63,6 +72,15 @@ func Measure() Rates {
 	row, big := dev.Zeros(tensor.F32, 1, cols), dev.Zeros(tensor.F32, rows, cols)
 	r.Bytes = rate(4*rows*cols, func() { ops.Linear(row, big, nil) })
 	return r
+}
+
+// settle gives back what the last steps left behind, so that a step's memory
+// is its own: tensors that nobody holds go to the device's pool, the pool to
+// Go's heap, the heap to the system.
+func settle() {
+	runtime.GC()
+	ops.CPU().Trim()
+	debug.FreeOSMemory()
 }
 
 // rate is work per second of the fastest of several runs of f.

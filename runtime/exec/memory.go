@@ -83,6 +83,7 @@ func kilobytes(file, name string) (int64, bool) {
 type memoryWatch struct {
 	quit  chan struct{}
 	gone  sync.WaitGroup
+	first int64
 	peak  int64
 	exact bool
 }
@@ -93,6 +94,7 @@ func watchMemory() *memoryWatch {
 		w.exact = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) == nil
 	}
 	w.sample()
+	w.first = w.peak
 	if w.exact {
 		return w
 	}
@@ -123,12 +125,13 @@ func (w *memoryWatch) sample() {
 	w.peak = max(w.peak, int64(m.Sys))
 }
 
-func (w *memoryWatch) stop() int64 {
+// stop returns the peak, and what of it came after the beginning.
+func (w *memoryWatch) stop() (peak, growth int64) {
 	close(w.quit)
 	w.gone.Wait()
 	w.sample()
 	if n, ok := kilobytes("/proc/self/status", "VmHWM:"); w.exact && ok {
-		return n
+		w.peak = n
 	}
-	return w.peak
+	return w.peak, max(w.peak-w.first, 0)
 }

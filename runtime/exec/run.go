@@ -19,6 +19,7 @@ type Ran struct {
 	Item    *Item
 	Seconds float64
 	Peak    int64 // bytes of the process at its worst moment during the step; 0 if unknown
+	Growth  int64 // of which the step's own: above what the process held when it began
 	Shared  bool  // another process made the artifact meanwhile
 	Resumed bool
 }
@@ -145,6 +146,9 @@ func (e *Executor) runStep(ctx context.Context, p *Plan, it *Item, place string)
 	}
 	ran.Resumed = e.o.Store.HasScratch(it.Key)
 	e.once.next()
+	if it.Cost.PeakBytes > 0 {
+		settle()
+	}
 	label := place + " " + it.Name()
 	if it.Step.Var != "" {
 		label += " " + s.Op.Name
@@ -154,7 +158,8 @@ func (e *Executor) runStep(ctx context.Context, p *Plan, it *Item, place string)
 	mem := watchMemory()
 	begin := time.Now()
 	_, err = guard(s, func() (struct{}, error) { return struct{}{}, s.Op.Run(e.context(ctx, p, it, rec), draft.Dir) })
-	ran.Seconds, ran.Peak = time.Since(begin).Seconds(), mem.stop()
+	ran.Seconds = time.Since(begin).Seconds()
+	ran.Peak, ran.Growth = mem.stop()
 	if err == nil {
 		err = e.unchanged(it)
 	}
@@ -300,8 +305,9 @@ func (r *Report) Write(w io.Writer) error {
 	}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "step\toperation\ttime\t(estimate)\tmemory\t(estimate)")
-	small := 0
+	small, peak := 0, int64(0)
 	for _, x := range r.Ran {
+		peak = max(peak, x.Peak)
 		if x.Seconds < smallSeconds && x.Item.Seconds < smallSeconds && !x.Shared && len(r.Ran) > 8 {
 			small++
 			continue
@@ -311,7 +317,7 @@ func (r *Report) Write(w io.Writer) error {
 			continue
 		}
 		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\n", x.Item.Name(), x.Item.Step.Op.Name, Duration(x.Seconds),
-			bracket(x.Item.Seconds > 0, Duration(x.Item.Seconds)), orDash(x.Peak > 0, Bytes(x.Peak)),
+			bracket(x.Item.Seconds > 0, Duration(x.Item.Seconds)), orDash(x.Growth > 0, Bytes(x.Growth)),
 			bracket(x.Item.Cost.PeakBytes > 0, Bytes(x.Item.Cost.PeakBytes)))
 	}
 	if err := tw.Flush(); err != nil {
@@ -320,7 +326,7 @@ func (r *Report) Write(w io.Writer) error {
 	if small > 0 {
 		fmt.Fprintf(w, "and %s of less than %s each\n", steps(small), Duration(smallSeconds))
 	}
-	_, err := fmt.Fprintf(w, "%s run in %s, %d from the store; memory is that of the whole process\n", steps(len(r.Ran)), Duration(r.Seconds), r.Cached)
+	_, err := fmt.Fprintf(w, "%s run in %s, %d from the store; memory is what the process grew by, at most to %s\n", steps(len(r.Ran)), Duration(r.Seconds), r.Cached, Bytes(peak))
 	return err
 }
 
