@@ -18,25 +18,16 @@ type sequence struct {
 	out    []int32
 }
 
+// prefillRows bounds the rows of a forward pass over prompts, and so its memory. It changes no caption.
+const prefillRows = 2048
+
 // write continues all sequences to their ends. It stops early, with ctx's error, when ctx ends.
 func write(ctx context.Context, m model.Model, o Options, seqs []*sequence) error {
 	eos := m.Info().EOS
-	prefill := &model.Batch{Tape: tensor.NewScratch()}
-	for _, s := range seqs {
-		s.kv = m.NewKV(len(s.sample.IDs) + o.MaxNewTokens)
-		prefill.Samples = append(prefill.Samples, s.sample)
-		prefill.KV = append(prefill.KV, s.kv)
-		prefill.Tail = append(prefill.Tail, 1)
-	}
-	b := prefill
-	for {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		next := choose(m.Logits(m.Hidden(b)), seqs)
-		b.Tape.Release()
+	next, err := prefill(ctx, m, o, seqs)
+	for err == nil {
 		going := seqs[:0:0]
-		b = &model.Batch{Tape: tensor.NewScratch()}
+		b := &model.Batch{Tape: tensor.NewScratch()}
 		for i, s := range seqs {
 			if slices.Contains(eos, next[i]) {
 				continue
@@ -52,11 +43,40 @@ func write(ctx context.Context, m model.Model, o Options, seqs []*sequence) erro
 		if seqs = going; len(seqs) == 0 {
 			return nil
 		}
+		next = choose(m, b, seqs)
+		err = ctx.Err()
 	}
+	return err
 }
 
-// choose picks each sequence's next token from its row of logits (len(seqs), V).
-func choose(logits *tensor.Tensor, seqs []*sequence) []int32 {
+// prefill runs the prompts, a few at a time, and gives each sequence's first token.
+func prefill(ctx context.Context, m model.Model, o Options, seqs []*sequence) ([]int32, error) {
+	var next []int32
+	for len(seqs) > 0 {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		b := &model.Batch{Tape: tensor.NewScratch()}
+		n, rows := 0, 0
+		for n < len(seqs) && (n == 0 || rows+len(seqs[n].sample.IDs) <= prefillRows) {
+			s := seqs[n]
+			s.kv = m.NewKV(len(s.sample.IDs) + o.MaxNewTokens)
+			b.Samples = append(b.Samples, s.sample)
+			b.KV = append(b.KV, s.kv)
+			b.Tail = append(b.Tail, 1)
+			rows += len(s.sample.IDs)
+			n++
+		}
+		next = append(next, choose(m, b, seqs[:n])...)
+		seqs = seqs[n:]
+	}
+	return next, nil
+}
+
+// choose runs a batch and picks each sequence's next token from its row of logits (len(seqs), V).
+func choose(m model.Model, b *model.Batch, seqs []*sequence) []int32 {
+	defer b.Tape.Release()
+	logits := m.Logits(m.Hidden(b))
 	if seqs[0].draw == nil {
 		return ops.Argmax(logits)
 	}

@@ -82,7 +82,7 @@ func (p probeParams) visionCost(n int, exact bool) step.Cost {
 		note = fmt.Sprintf("features of up to %d images", n)
 	}
 	features := int64(n) * int64(m.Info().VisionHidden) * 8
-	return step.Cost{FLOPs: (with.FLOPs - none.FLOPs) / featureBatch * float64(n), PeakBytes: with.Weights + with.Activation + 3*features, Note: note}
+	return step.Cost{FLOPs: (with.FLOPs - none.FLOPs) / featureBatch * float64(n), PeakBytes: model.Resident(with.Weights, with.Activation+3*features), Note: note}
 }
 
 var probeOp = &step.Op{Name: "modality.Probe", Version: "1",

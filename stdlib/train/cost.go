@@ -55,7 +55,7 @@ func cost(s step.Step, c Config, skeleton func() (model.Model, error), full bool
 	evals := evaluations(c, n, steps, valid)
 	flops += float64(evals*valid) * e.FLOPs / float64(3*c.BatchSize)
 	return step.Cost{FLOPs: flops, ReadBytes: passes * e.ReadBytes,
-		PeakBytes: e.Weights + e.Activation + stateBytes(c, params, valid) + keptEstimate(c, m.Info(), n, valid, frozen),
+		PeakBytes: model.Resident(e.Weights, e.Activation+stateBytes(c, params, valid)+keptEstimate(c, m.Info(), n, valid, frozen)),
 		DiskBytes: 4 * params, Note: fmt.Sprintf("%d steps of %d%s", steps, c.BatchSize*c.GradAccumSteps, note)}
 }
 
@@ -122,7 +122,7 @@ func attributesCost(s step.Step, p attributesParams) step.Cost {
 	e := m.Estimate(work)
 	passes := float64(steps * c.GradAccumSteps)
 	return step.Cost{FLOPs: passes * 3 * visionFLOPs(m, work), ReadBytes: passes * e.ReadBytes,
-		PeakBytes: 2*e.Weights + e.Activation + stateBytes(c, count(m, []model.Tower{model.Vision}), valid) + keptEstimate(c, m.Info(), n, valid, false),
+		PeakBytes: model.Resident(e.Weights, e.Weights+e.Activation+stateBytes(c, count(m, []model.Tower{model.Vision}), valid)+keptEstimate(c, m.Info(), n, valid, false)),
 		DiskBytes: e.Weights, Note: fmt.Sprintf("%d steps of %d%s", steps, c.BatchSize*c.GradAccumSteps, note)}
 }
 
