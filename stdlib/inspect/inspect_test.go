@@ -165,7 +165,7 @@ func TestErrors(t *testing.T) {
 	}{
 		{"parameter", ref(base, set, Options{Gradients: []string{"q_porj.weight"}}), `no parameter named "q_porj.weight"`},
 		{"no part in the loss", ref(base, set, Options{Gradients: []string{"model.vision_tower.encoder.layers.2.mlp.fc1.weight"}}), "take no part in the loss: model.vision_tower"},
-		{"position", ref(base, set, Options{Positions: []int{4000}}), "example phantom: position 4000 of a prompt of"},
+		{"position", ref(base, set, Options{Positions: []int{4000}}), "_train_000000: position 4000 of a prompt of"},
 		{"no loss", ref(base, mute, Options{Gradients: []string{"lm_head.weight"}}), "example mute: it has no caption"},
 		{"options", ref(base, set, Options{Top: -1}), "Top is -1"},
 	} {
