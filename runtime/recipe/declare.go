@@ -15,11 +15,16 @@ func (c *checker) declarations() {
 		case *ast.FuncDecl:
 			c.funcDecl(d)
 		case *ast.GenDecl:
-			if d.Tok != token.VAR {
-				continue
-			}
 			for _, s := range d.Specs {
-				c.varSpec(s.(*ast.ValueSpec))
+				switch s := s.(type) {
+				case *ast.ValueSpec:
+					c.name(s.Names...)
+					if d.Tok == token.VAR {
+						c.varSpec(s)
+					}
+				case *ast.TypeSpec:
+					c.name(s.Name)
+				}
 			}
 		}
 	}
@@ -38,14 +43,20 @@ func (c *checker) funcDecl(d *ast.FuncDecl) {
 	}
 }
 
+// name refuses names that lowering or the interpreter uses.
+func (c *checker) name(ids ...*ast.Ident) {
+	for _, id := range ids {
+		if id.Name == "main" || strings.HasPrefix(id.Name, reserved) {
+			c.reject(id, "use another name", "the name %s is reserved", id.Name)
+		}
+	}
+}
+
 func (c *checker) varSpec(s *ast.ValueSpec) {
 	for i, n := range s.Names {
 		if n.Name == "_" {
 			c.reject(n, "give the var a name, or remove it", "a recipe's var needs a name: its value is what the recipe is for")
 			continue
-		}
-		if strings.HasPrefix(n.Name, reserved) {
-			c.reject(n, "", "names that begin with %s are reserved", reserved)
 		}
 		if len(s.Values) == 0 {
 			c.reject(n, "bind it once: var "+n.Name+" = …", "the var has no value, and a recipe never assigns one later")
