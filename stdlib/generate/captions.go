@@ -100,14 +100,15 @@ func captionsCost(s step.Step) step.Cost {
 		return m.Estimate(model.Work{Sequences: batch * beams, Tokens: prompt + tokens, Cached: prompt + tokens - 1, Rows: 1})
 	}
 	dec, last := step1(max(1, o.MaxNewTokens/4)), step1(o.MaxNewTokens)
-	// the activations of a pass over prompts are all held until it ends, as in training; the caches stay
+	// the activations of a pass over prompts are all held until it ends, as in training; the caches stay, and as much
+	// garbage beside them
 	held := m.Estimate(model.Work{Sequences: min(batch, 1+prefillRows/prompt), Tokens: prompt, Rows: 1, Images: min(batch, 1+prefillRows/prompt), Train: true, Full: true})
 	batches := float64((n + batch - 1) / batch)
 	tokens := float64(max(1, o.MaxNewTokens/2))
 	return step.Cost{
 		FLOPs:     batches * (pre.FLOPs + tokens*dec.FLOPs),
 		ReadBytes: batches * (pre.ReadBytes + tokens*dec.ReadBytes),
-		PeakBytes: model.Resident(pre.Weights, held.Activation+last.Activation),
+		PeakBytes: held.Activation + model.Resident(pre.Weights, last.Activation),
 		Note:      note,
 	}
 }

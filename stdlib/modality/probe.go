@@ -81,8 +81,10 @@ func (p probeParams) visionCost(n int, exact bool) step.Cost {
 	if !exact {
 		note = fmt.Sprintf("features of up to %d images", n)
 	}
+	batch := min(n, featureBatch)
+	held := m.Estimate(model.Work{Sequences: 1, Tokens: 1, Images: batch, Train: true, Full: true}) // until a batch ends
 	features := int64(n) * int64(m.Info().VisionHidden) * 8
-	return step.Cost{FLOPs: (with.FLOPs - none.FLOPs) / featureBatch * float64(n), PeakBytes: model.Resident(with.Weights, with.Activation+3*features), Note: note}
+	return step.Cost{FLOPs: (with.FLOPs - none.FLOPs) / featureBatch * float64(n), PeakBytes: held.Activation + model.Resident(with.Weights, 3*features), Note: note}
 }
 
 var probeOp = &step.Op{Name: "modality.Probe", Version: "1",
