@@ -1,6 +1,7 @@
 #!/bin/sh
 # Matrix products of kernels/cpu beside OpenBLAS (numpy) and oneDNN (torch) on this machine, in one run: several rounds in
-# turn, the best of each, since other work disturbs single ones. Peak is fused multiply-adds on registers alone.
+# turn, the best of each, since other work disturbs single ones. One thread is measured in processor time, more by the
+# clock. Peak is fused multiply-adds on registers alone.
 #
 #	PYTHON=/path/to/python bench/gemm.sh [threads] [rounds]
 #
