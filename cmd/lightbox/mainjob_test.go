@@ -112,7 +112,7 @@ func TestMainJob(t *testing.T) {
 }
 
 // killUntilDone runs the recipe again and again, killing it at random moments
-// of the time that it takes, at most five times.
+// of the time that it takes, at most three times.
 func killUntilDone(t *testing.T, dir string, took time.Duration, log *bytes.Buffer) (kills int) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(2, uint64(os.Getpid())))
@@ -122,7 +122,7 @@ func killUntilDone(t *testing.T, dir string, took time.Duration, log *bytes.Buff
 			t.Fatal(err)
 		}
 		limit := took/10 + time.Duration(rng.Int64N(int64(took/3)))
-		if kills >= 5 {
+		if kills >= 3 {
 			limit = time.Minute
 		}
 		timer := time.AfterFunc(limit, func() { _ = cmd.Process.Kill() })

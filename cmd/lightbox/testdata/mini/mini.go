@@ -19,7 +19,7 @@ import (
 
 // %% Data
 
-var set = data.Phantom(data.PhantomOptions{Train: 64, Valid: 8, Test: 8, Seed: 1})
+var set = data.Phantom(data.PhantomOptions{Train: 32, Valid: 4, Test: 4, Seed: 1})
 
 var test = set.Split("test")
 
