@@ -184,7 +184,11 @@ func (c *checker) syntax(err error) Errors {
 	list.RemoveMultiples()
 	var errs Errors
 	for _, e := range list {
-		errs = append(errs, &Error{Pos: e.Pos, Msg: "syntax: " + e.Msg, Line: c.line(e.Pos.Line)})
+		msg, more, cut := strings.Cut(e.Msg, "\n") // it quotes raw strings whole
+		if cut && more != "" {
+			msg += "…"
+		}
+		errs = append(errs, &Error{Pos: e.Pos, Msg: "syntax: " + msg, Line: c.line(e.Pos.Line)})
 	}
 	return errs
 }
