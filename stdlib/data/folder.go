@@ -211,20 +211,33 @@ func nearKey(want string, object map[string]any) string {
 }
 
 type imagesParams struct {
+	Names []string // file names: the examples' IDs
 	Paths []string `key:"local"`
 }
 
-// Images is a set of single image files without captions, all in the split "test", named by their paths.
-func Images(paths ...string) Set { return Set{step.New(imagesOp, imagesParams{paths})} }
+// Images is a set of single image files without captions, all in the split "test". An example's ID is its file's name.
+func Images(paths ...string) Set {
+	p := imagesParams{Paths: paths}
+	for _, path := range paths {
+		p.Names = append(p.Names, filepath.Base(path))
+	}
+	return Set{step.New(imagesOp, p)}
+}
 
-var imagesOp = &step.Op{Name: "data.images", Version: "2",
+var imagesOp = &step.Op{Name: "data.images", Version: "3",
 	Check: func(s step.Step) []error {
 		var errs []error
 		paths := s.Params.(imagesParams).Paths
 		if len(paths) == 0 {
 			errs = append(errs, errors.New("no image named"))
 		}
+		seen := map[string]string{}
 		for _, p := range paths {
+			name := filepath.Base(p)
+			if first, again := seen[name]; again {
+				errs = append(errs, fmt.Errorf("images %s and %s have the same name, which would be the ID of both", first, p))
+			}
+			seen[name] = p
 			if !fileExists(p) {
 				errs = append(errs, fmt.Errorf("no image file %s%s", p, nearPath(p)))
 			}
@@ -250,7 +263,7 @@ var imagesOp = &step.Op{Name: "data.images", Version: "2",
 			if err != nil {
 				return err
 			}
-			rd.examples = append(rd.examples, Example{ID: p, Split: "test", Image: abs})
+			rd.examples = append(rd.examples, Example{ID: filepath.Base(p), Split: "test", Image: abs})
 			rd.places = append(rd.places, p+":1")
 		}
 		if err := rd.decodeAll(ctx); err != nil {
