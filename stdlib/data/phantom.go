@@ -74,6 +74,9 @@ var phantomOp = &step.Op{Name: "data.phantom", Version: "3",
 			n     int
 		}{{"train", o.Train}, {"valid", o.Valid}, {"test", o.Test}} {
 			for i := range part.n {
+				if i%4096 == 0 && ctx.Err() != nil {
+					return ctx.Err()
+				}
 				examples = append(examples, phantomExample(o, part.split, i))
 			}
 		}
