@@ -10,7 +10,7 @@
 // Every output depends on its own row (or sequence) only, and every sum has one fixed order:
 //
 //   - sums along a row run in 16 virtual lanes: lane i mod 16 takes element i, in ascending i, beginning at +0; then lanes
-//     i and i+8 are added, then i and i+4, i+2, i+1 (sumLanesGo). AVX2 does it with two registers, AVX-512 with one.
+//     i and i+8 are added, then i and i+4, i+2, i+1 (sumLanesGo). AVX2 does it with two registers.
 //   - sums over rows (weight gradients of norms, biases, embeddings) take the rows in ascending order, one accumulator per
 //     column; goroutines split the columns.
 //   - products and sums are rounded separately, so nothing hangs on whether a compiler fuses them: every product that is
