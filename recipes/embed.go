@@ -7,5 +7,5 @@ import "embed"
 
 // Files are the recipes, by folder.
 //
-//go:embed */*.go */README.md
+//go:embed */*.go */README.md */*.lock.yaml
 var Files embed.FS
