@@ -67,7 +67,8 @@ func seedOf(ctx *step.Context, c Config) uint64 {
 	return ctx.Seed
 }
 
-// checkpointEvery bounds what a kill can lose. Tests make it shorter.
+// checkpointEvery bounds what a kill can lose. It holds for each second that writing a checkpoint takes, so that those of
+// a large model stay below a twentieth of the time. Tests make it shorter.
 var checkpointEvery = 20 * time.Second
 
 // run trains to the end, resuming from the step's checkpoint where there is one.
@@ -94,7 +95,7 @@ func (t *trainer) run(ctx *step.Context) error {
 		for range batches {
 		}
 	}()
-	saved := time.Now()
+	saved, wait := time.Now(), checkpointEvery
 	for {
 		if err := ctx.Err(); err != nil {
 			return errors.Join(err, t.save(scratch))
@@ -111,11 +112,12 @@ func (t *trainer) run(ctx *step.Context) error {
 		if err := t.step(ctx, batches, steps); err != nil {
 			return err
 		}
-		if time.Since(saved) > checkpointEvery {
+		if began := time.Now(); began.Sub(saved) > wait {
 			if err := t.save(scratch); err != nil {
 				return err
 			}
 			saved = time.Now()
+			wait = time.Duration(float64(checkpointEvery) * max(1, saved.Sub(began).Seconds()))
 		}
 	}
 	t.obj.ended()
