@@ -174,7 +174,7 @@ func pool(m model.Model, b batch, tape *tensor.Tape) *tensor.Tensor {
 
 func attributeLoss(m model.Model, heads []*head) objective {
 	return objective{
-		tokens: func(*model.Sample) int { return 1 },
+		tokens: func(*model.Sample) int { return 1 }, unit: "images",
 		loss: func(src *source, b batch, tape *tensor.Tape, weight float32) (*tensor.Tensor, float64) {
 			pooled := pool(m, b, tape)
 			var total *tensor.Tensor

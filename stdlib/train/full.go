@@ -108,7 +108,7 @@ func checkTowers(towers []model.Tower) []error {
 // captioning is the objective of language modelling: the caption's tokens, given image and prompt.
 func captioning(m model.Model, c Config) objective {
 	return objective{
-		tokens: (*model.Sample).LossTokens,
+		tokens: (*model.Sample).LossTokens, unit: "caption tokens",
 		loss: func(src *source, b batch, tape *tensor.Tape, weight float32) (*tensor.Tensor, float64) {
 			in := &model.Batch{Samples: b.samples(), Tape: tape, Checkpoint: c.GradientCheckpointing}
 			if src.frozen {

@@ -24,6 +24,7 @@ type param struct {
 type objective struct {
 	// tokens is the weight of a sample in the mean: its loss tokens, or 1.
 	tokens func(*model.Sample) int
+	unit   string // what tokens counts, for the progress line
 	// loss is weight·Σ over the tokens of a batch of src, on the tape, and that sum unweighted.
 	loss func(src *source, b batch, tape *tensor.Tape, weight float32) (*tensor.Tensor, float64)
 	// begin announces an optimiser step and forward pass, for what is random in the model (dropout).
@@ -172,7 +173,7 @@ func (t *trainer) step(ctx *step.Context, batches <-chan batch, steps int) error
 	ctx.Metric("loss", int64(t.state.Step), loss)
 	ctx.Metric("lr", int64(t.state.Step), t.cfg.rate(at, steps))
 	ctx.Metric("grad_norm", int64(t.state.Step), norm)
-	ctx.Progress(int64(t.state.Step), int64(steps), fmt.Sprintf("loss %.4f, %.0f tokens/s", loss, float64(tokens)/time.Since(began).Seconds()))
+	ctx.Progress(int64(t.state.Step), int64(steps), fmt.Sprintf("loss %.4f, %.0f %s/s", loss, float64(tokens)/time.Since(began).Seconds(), t.obj.unit))
 	return nil
 }
 
