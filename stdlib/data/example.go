@@ -172,6 +172,15 @@ func OpenImage(ref string) (*vision.Image, error) {
 	return vision.Decode(raw, path)
 }
 
+// Film is the image behind a reference as PNG, for display (frame.Frame.WithImages).
+func Film(ref string) ([]byte, error) {
+	im, err := OpenImage(ref)
+	if err != nil {
+		return nil, err
+	}
+	return vision.EncodePNG(im), nil
+}
+
 // write puts a set's artifact into dir.
 func write(dir string, meta Meta, examples []Example) error {
 	raw, err := json.MarshalIndent(meta, "", "  ")

@@ -14,7 +14,6 @@ import (
 	"lightbox/stdlib/frame"
 	"lightbox/stdlib/lora"
 	"lightbox/stdlib/models/model"
-	"lightbox/stdlib/vision"
 )
 
 // Captions lets every system caption every example of a set. The rows carry the systems' labels, then id, image,
@@ -31,7 +30,7 @@ func Captions(systems model.Systems, set data.Set, o Options) frame.Frame {
 	var parts []frame.Frame
 	for _, sys := range systems.All() {
 		ref := step.New(captionsOp, captionsParams{o, sys.Skeleton}, append(sys.Refs(), set.Ref())...)
-		f := frame.New(ref, frame.CaptionColumns()).WithImages(film)
+		f := frame.New(ref, frame.CaptionColumns()).WithImages(data.Film)
 		for _, l := range sys.Labels {
 			f = f.As(l.Key, l.Value)
 		}
@@ -41,15 +40,6 @@ func Captions(systems model.Systems, set data.Set, o Options) frame.Frame {
 		return parts[0]
 	}
 	return frame.Stack(parts...)
-}
-
-// film loads an image reference for display.
-func film(ref string) ([]byte, error) {
-	im, err := data.OpenImage(ref)
-	if err != nil {
-		return nil, err
-	}
-	return vision.EncodePNG(im), nil
 }
 
 type captionsParams struct {

@@ -12,7 +12,6 @@ import (
 	"lightbox/runtime/step"
 	"lightbox/stdlib/data"
 	"lightbox/stdlib/frame"
-	"lightbox/stdlib/vision"
 )
 
 // ConstantOptions bound the search for the best constant caption. Zero fields
@@ -59,13 +58,7 @@ func BestConstant(set, test data.Set, opts ...ConstantOptions) frame.Frame {
 		op = &bad
 	}
 	f := frame.New(step.New(op, p, set.Ref(), test.Ref()), frame.CaptionColumns("system"))
-	return f.WithImages(func(ref string) ([]byte, error) {
-		im, err := data.OpenImage(ref)
-		if err != nil {
-			return nil, err
-		}
-		return vision.EncodePNG(im), nil
-	})
+	return f.WithImages(data.Film)
 }
 
 var constantOp = &step.Op{Name: "score.BestConstant", Version: "1", Run: runConstant}
