@@ -304,6 +304,24 @@ func rowCases() []opCase {
 		{name: "concat rows", shapes: [][]int{{2, c}, {3, c}}, out: []int{7, c},
 			run: func(_ *Device, in []*tensor.Tensor) *tensor.Tensor { return ConcatRows(in[0], in[1], in[0]) },
 			ref: func(in [][]float64) []float64 { return slices.Concat(in[0], in[1], in[0]) }},
+		{name: "columns", shapes: [][]int{{3, 2, 5}}, out: []int{3, 2, 3},
+			run: one(func(x *tensor.Tensor) *tensor.Tensor { return Columns(x, 1, 4) }),
+			ref: func(in [][]float64) []float64 {
+				var out []float64
+				for r := range 6 {
+					out = append(out, in[0][5*r+1:5*r+4]...)
+				}
+				return out
+			}},
+		{name: "concat columns", shapes: [][]int{{4, 3}, {4, 2}}, out: []int{4, 8},
+			run: func(_ *Device, in []*tensor.Tensor) *tensor.Tensor { return ConcatColumns(in[0], in[1], in[0]) },
+			ref: func(in [][]float64) []float64 {
+				var out []float64
+				for r := range 4 {
+					out = slices.Concat(out, in[0][3*r:3*r+3], in[1][2*r:2*r+2], in[0][3*r:3*r+3])
+				}
+				return out
+			}},
 		{name: "mean rows", shapes: [][]int{{6, c}}, out: []int{3, c},
 			run: one(func(x *tensor.Tensor) *tensor.Tensor { return MeanRows(x, []int{0, 1, 3, 6}) }),
 			ref: func(in [][]float64) []float64 {
