@@ -21,6 +21,7 @@ runtime/step/steptest
 stdlib/param  stdlib/text  stdlib/stats  stdlib/frame  stdlib/safetensors  stdlib/nn
 stdlib/text/jinja  stdlib/text/tokenizer  stdlib/vision  stdlib/nn/clip  stdlib/nn/llama
 stdlib/data  stdlib/models/model
+stdlib/models/checkpoint
 stdlib/models/llava
 stdlib/models
 stdlib/lora

@@ -188,7 +188,7 @@ func features(ctx *step.Context, m model.Model, r *data.Reader, rows []int) ([][
 				return nil, fmt.Errorf("example %s: %w", r.Example(i).ID, err)
 			}
 			samples = append(samples, s)
-			starts = append(starts, starts[len(starts)-1]+m.Info().ImageTokens)
+			starts = append(starts, starts[len(starts)-1]+s.Rows)
 		}
 		tape := tensor.NewScratch()
 		v := ops.Floats(ops.MeanRows(m.Vision(samples, tape), starts)) // (samples, VisionHidden)

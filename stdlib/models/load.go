@@ -90,12 +90,12 @@ func Load(ref string) model.Systems {
 	if err != nil {
 		return bad(fmt.Errorf("checkpoint %s: config.json: %w", ref, err))
 	}
-	if _, err := f.skeleton(config); err != nil {
+	if _, err := f.New(config); err != nil {
 		return bad(fmt.Errorf("checkpoint %s: %w", ref, err))
 	}
 	return model.NewSystems(model.System{
 		Labels: label, Base: step.New(loadOp, p),
-		Skeleton: func() (model.Model, error) { return f.skeleton(config) },
+		Skeleton: func() (model.Model, error) { return f.New(config) },
 	})
 }
 
@@ -158,10 +158,10 @@ func runLoad(ctx *step.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := f.check(from); err != nil {
+	if err := f.Check(from); err != nil {
 		return err
 	}
-	m, err := f.skeleton(config)
+	m, err := f.New(config)
 	if err != nil {
 		return err
 	}
@@ -203,7 +203,7 @@ func Open(ctx *step.Context, base step.Ref) (model.Model, error) {
 		if err != nil {
 			return nil, err
 		}
-		return f.open(ctx, dir)
+		return f.Open(ctx, dir)
 	})
 	if err != nil {
 		return nil, err

@@ -167,7 +167,7 @@ func (h *head) targets(src *source, at []int) []int32 {
 func pool(m model.Model, b batch, tape *tensor.Tape) *tensor.Tensor {
 	starts := []int{0}
 	for _, x := range b.items {
-		starts = append(starts, starts[len(starts)-1]+x.Images*m.Info().ImageTokens)
+		starts = append(starts, starts[len(starts)-1]+x.Rows)
 	}
 	return ops.MeanRows(m.Vision(b.samples(), tape), starts)
 }

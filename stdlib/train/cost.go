@@ -98,7 +98,7 @@ func stateBytes(c Config, params int64, valid int) int64 {
 // keptEstimate is the memory of the encoded examples that later epochs find again.
 func keptEstimate(c Config, info model.Info, n, valid int, frozen bool) int64 {
 	pixels := 3 * 14 * 14 * info.ImageTokens // of CLIP's patches
-	one := itemBytes(info, pixels, info.ImageTokens+guessText, 1, frozen)
+	one := itemBytes(info, pixels, info.ImageTokens+guessText, info.ImageTokens, frozen)
 	kept := min(keptBytes, int64(valid)*one)
 	if c.steps(n) > c.perEpoch(n) {
 		kept += min(keptBytes, int64(n)*one)

@@ -28,7 +28,7 @@ type source struct {
 type item struct {
 	*model.Sample
 	keep     bool           // the source holds it; another epoch finds it again
-	features *tensor.Tensor // (image tokens, VisionHidden), once computed and kept; belongs to the training goroutine
+	features *tensor.Tensor // (rows, VisionHidden), once computed and kept; belongs to the training goroutine
 }
 
 // keptBytes bounds the memory for encoded examples of one split; those beyond it are encoded again each time.
@@ -66,7 +66,7 @@ func (s *source) encode(i int) (*item, error) {
 		return nil, fmt.Errorf("example %s: its caption %q has no token to learn", ex.ID, ex.Caption)
 	}
 	out := &item{Sample: sample}
-	if size := itemBytes(s.m.Info(), len(sample.Pixels), len(sample.IDs), sample.Images, s.frozen); s.again && s.bytes+size <= keptBytes {
+	if size := itemBytes(s.m.Info(), len(sample.Pixels), len(sample.IDs), sample.Rows, s.frozen); s.again && s.bytes+size <= keptBytes {
 		out.keep = true
 		s.kept[i] = out
 		s.bytes += size
@@ -75,10 +75,10 @@ func (s *source) encode(i int) (*item, error) {
 }
 
 // itemBytes is the memory that a kept example takes.
-func itemBytes(info model.Info, pixels, tokens, images int, frozen bool) int64 {
+func itemBytes(info model.Info, pixels, tokens, rows int, frozen bool) int64 {
 	size := 8*int64(tokens) + 256
 	if frozen {
-		return size + 4*int64(images*info.ImageTokens*info.VisionHidden)
+		return size + 4*int64(rows*info.VisionHidden)
 	}
 	return size + 4*int64(pixels)
 }
@@ -134,7 +134,7 @@ func (s *source) ahead(ctx context.Context, batches func(yield func([]int) bool)
 	return out
 }
 
-// features is what the frozen vision tower gives for a batch, on the tape: (images·image tokens, VisionHidden), nil
+// features is what the frozen vision tower gives for a batch, on the tape: (rows, VisionHidden), nil
 // without images. What was computed before is not computed again; the bits are those of one pass over the batch.
 func (b batch) features(m model.Model, tape *tensor.Tape) *tensor.Tensor {
 	var missing []*item
@@ -149,7 +149,7 @@ func (b batch) features(m model.Model, tape *tensor.Tape) *tensor.Tensor {
 		all := m.Vision(samples, scratch)
 		lo := 0
 		for _, x := range missing {
-			rows := all.Rows(lo, lo+x.Images*m.Info().ImageTokens)
+			rows := all.Rows(lo, lo+x.Rows)
 			lo += rows.Dim(0)
 			x.features = all.Device().FromFloats(ops.Floats(rows), rows.Shape()...)
 			if x.keep {

@@ -151,8 +151,8 @@ func pack(dtype string, v []float32) (safetensors.DType, []byte) {
 	return safetensors.F32, safetensors.PackF32(v)
 }
 
-// checkpoint writes the checkpoint that a golden was made from and returns its directory.
-func checkpoint(t testing.TB, name string) string {
+// writeCheckpoint writes the checkpoint that a golden was made from and returns its directory.
+func writeCheckpoint(t testing.TB, name string) string {
 	t.Helper()
 	g := readGolden(t, name)
 	dir := t.TempDir()
@@ -221,7 +221,7 @@ func put(t testing.TB, path string, raw []byte) {
 
 func load(t testing.TB, name string) *Model {
 	t.Helper()
-	m, err := Open(context.Background(), checkpoint(t, name))
+	m, err := Open(context.Background(), writeCheckpoint(t, name))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,11 +1,11 @@
 package llava
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 
+	"lightbox/stdlib/models/checkpoint"
 	"lightbox/stdlib/nn"
 	"lightbox/stdlib/nn/clip"
 	"lightbox/stdlib/nn/llama"
@@ -22,7 +22,6 @@ type Config struct {
 	VisionFeatureSelectStrategy string // "default" drops the class token, "full" keeps it
 	VisionFeatureLayers         []int  // hidden states taken, joined by column; 0 is the input of the first layer
 	TieWordEmbeddings           bool   // the head is the embedding
-	EOS                         []int32
 
 	raw map[string]any // config.json as it was, for Save
 }
@@ -39,12 +38,13 @@ func ReadConfig(raw []byte) (*Config, error) {
 		Strategy   string          `json:"vision_feature_select_strategy"`
 		Layer      json.RawMessage `json:"vision_feature_layer"`
 		Tie        bool            `json:"tie_word_embeddings"`
-		EOS        json.RawMessage `json:"eos_token_id"`
 	}
 	c := &Config{ImageTokenIndex: 32000, ProjectorHiddenAct: "gelu", ProjectorBias: true, VisionFeatureSelectStrategy: "default"}
-	keep := json.NewDecoder(bytes.NewReader(raw))
-	keep.UseNumber() // numbers are written back as they were
-	if err := errors.Join(json.Unmarshal(raw, &j), keep.Decode(&c.raw)); err != nil {
+	var err error
+	if c.raw, err = checkpoint.Keep(raw); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(raw, &j); err != nil {
 		return nil, err
 	}
 	if err := c.Text.Read(j.Text); err != nil {
@@ -85,32 +85,7 @@ func ReadConfig(raw []byte) (*Config, error) {
 		c.VisionFeatureSelectStrategy = j.Strategy
 	}
 	c.TieWordEmbeddings = j.Tie || c.Text.TieWordEmbeddings
-	c.EOS = tokenIDs(j.EOS)
-	if len(c.EOS) == 0 {
-		var text struct {
-			EOS json.RawMessage `json:"eos_token_id"`
-		}
-		if len(j.Text) > 0 {
-			if err := json.Unmarshal(j.Text, &text); err != nil {
-				return nil, fmt.Errorf("text_config: %w", err)
-			}
-		}
-		c.EOS = tokenIDs(text.EOS)
-	}
 	return c, errors.Join(c.readLayers(j.Layer), c.check())
-}
-
-// tokenIDs reads a number or a list of numbers.
-func tokenIDs(raw json.RawMessage) []int32 {
-	var one int32
-	var many []int32
-	if json.Unmarshal(raw, &one) == nil && string(raw) != "null" {
-		return []int32{one}
-	}
-	if json.Unmarshal(raw, &many) == nil {
-		return many
-	}
-	return nil
 }
 
 // readLayers reads vision_feature_layer, an index into the hidden states from
@@ -163,8 +138,3 @@ func (c *Config) imageTokens() int {
 
 // featureSize is the number of columns of those rows.
 func (c *Config) featureSize() int { return c.Vision.HiddenSize * len(c.VisionFeatureLayers) }
-
-// bfloat16 reports whether the configuration says that the weights are stored so.
-func (c *Config) bfloat16() bool {
-	return c.raw["torch_dtype"] == "bfloat16" || c.raw["dtype"] == "bfloat16"
-}

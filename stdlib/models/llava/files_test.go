@@ -134,7 +134,7 @@ func TestDamagedCheckpoints(t *testing.T) {
 		}, []string{"tokenizer.json"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			dir := checkpoint(t, "grouped")
+			dir := writeCheckpoint(t, "grouped")
 			c.damage(t, dir)
 			_, err := Open(context.Background(), dir)
 			check := Check(dir)
@@ -150,7 +150,7 @@ func TestDamagedCheckpoints(t *testing.T) {
 			}
 		})
 	}
-	if err := Check(checkpoint(t, "sharded")); err != nil {
+	if err := Check(writeCheckpoint(t, "sharded")); err != nil {
 		t.Error(err)
 	}
 }

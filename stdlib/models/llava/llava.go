@@ -12,11 +12,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
+	"lightbox/stdlib/models/checkpoint"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/nn"
 	"lightbox/stdlib/nn/llama"
@@ -26,8 +26,14 @@ import (
 // Architecture is the name in a config.json's "architectures".
 const Architecture = "LlavaForConditionalGeneration"
 
+// Family is LLaVA-1.5's line in the table of families.
+func Family() model.Family {
+	return model.Family{Name: "llava", Architectures: []string{Architecture}, ModelType: "llava", New: New, Open: Open, Init: Init, Check: Check}
+}
+
 // Model is a LLaVA, with or without weights.
 type Model struct {
+	model.Tree
 	cfg  *Config
 	net  *network
 	proc *processor     // nil in a model built from its configuration alone
@@ -37,6 +43,12 @@ type Model struct {
 
 var _ model.Model = (*Model)(nil)
 
+// build gives the model a module tree without weights.
+func (m *Model) build() {
+	m.net = newNetwork(m.cfg)
+	m.Tree = model.Tree{Root: m.net, Head: m.net.Head, Tower: tower, Names: names(m.cfg)}
+}
+
 // New builds a model from its config.json alone: to count, to match adapters'
 // targets, to estimate.
 func New(config []byte) (model.Model, error) {
@@ -44,7 +56,9 @@ func New(config []byte) (model.Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("config.json: %w", err)
 	}
-	return &Model{cfg: c, net: newNetwork(c)}, nil
+	m := &Model{cfg: c}
+	m.build()
+	return m, nil
 }
 
 // Open loads the checkpoint in dir on the context's device. The files stay
@@ -58,7 +72,7 @@ func Open(ctx context.Context, dir string) (model.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := model.LoadWeights(m.dev, a, nn.Params(m.net), names(m.cfg)); err != nil {
+	if err := model.LoadWeights(m.dev, a, nn.Params(m.net), m.Names); err != nil {
 		return nil, err
 	}
 	return m, nil
@@ -75,7 +89,7 @@ func Check(dir string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(model.CheckWeights(a, nn.Params(m.net), names(m.cfg)), a.Close())
+	return errors.Join(model.CheckWeights(a, nn.Params(m.net), m.Names), a.Close())
 }
 
 // Init makes the model that the configuration and tokenizer files in dir
@@ -92,58 +106,37 @@ func Init(ctx context.Context, dir string, seed uint64) (model.Model, error) {
 
 // open reads everything but the weights.
 func open(ctx context.Context, dir string) (*Model, error) {
-	path := filepath.Join(dir, "config.json")
-	raw, err := os.ReadFile(path)
+	f, err := checkpoint.Open(dir)
 	if err != nil {
 		return nil, fmt.Errorf("llava: %w", err)
 	}
-	c, err := ReadConfig(raw)
+	c, err := ReadConfig(f.Config)
 	if err != nil {
-		return nil, fmt.Errorf("llava: %s: %w", path, err)
+		return nil, fmt.Errorf("llava: %s: %w", filepath.Join(dir, "config.json"), err)
 	}
-	p, err := newProcessor(c, dir)
+	p, err := newProcessor(c, f)
 	if err != nil {
 		return nil, fmt.Errorf("llava: %w", err)
 	}
-	return &Model{cfg: c, net: newNetwork(c), proc: p, dev: ops.From(ctx), dir: dir}, nil
+	m := &Model{cfg: c, proc: p, dev: ops.From(ctx), dir: dir}
+	m.build()
+	return m, nil
 }
 
 // Info describes the model.
 func (m *Model) Info() model.Info {
+	size := m.cfg.Vision.ImageSize
 	i := model.Info{
 		Family: "llava", Architecture: Architecture, Checkpoint: m.dir,
 		Hidden: m.cfg.Text.HiddenSize, Vocab: m.cfg.Text.VocabSize, VisionHidden: m.cfg.featureSize(),
-		ImageTokens: m.cfg.imageTokens(), Context: m.cfg.Text.MaxPositionEmbeddings, EOS: m.cfg.EOS,
+		ImageTokens: m.cfg.imageTokens(), ImageSize: [2]int{size, size}, Context: m.cfg.Text.MaxPositionEmbeddings,
+		DType: checkpoint.DType(m.cfg.raw),
 	}
 	if m.proc != nil {
-		i.EOS, i.Preprocessing = m.proc.eos, m.proc.settings()
+		i.EOS, i.Preprocessing = m.proc.EOS, m.proc.settings()
 	}
 	return i
 }
-
-// Params lists the base parameters.
-func (m *Model) Params() []model.Param {
-	var out []model.Param
-	for _, p := range nn.Params(m.net) {
-		out = append(out, model.Param{Name: p.Name, Tower: tower(p.Name), Param: p.Param})
-	}
-	return out
-}
-
-// Slots lists every Linear.
-func (m *Model) Slots() []model.Slot {
-	var out []model.Slot
-	for _, l := range nn.Linears(m.net) {
-		out = append(out, model.Slot{Path: l.Path, Tower: tower(l.Path), Head: l.Linear == m.net.Head, Linear: l.Linear})
-	}
-	return out
-}
-
-// Modules lists the paths of all modules.
-func (m *Model) Modules() []string { return nn.Modules(m.net) }
-
-// Canonical turns any spelling of a name into the module tree's.
-func (m *Model) Canonical(name string) string { return canonicalName(name) }
 
 // Vision runs the vision tower on the samples' images.
 func (m *Model) Vision(samples []*model.Sample, tape *tensor.Tape) *tensor.Tensor {
@@ -215,7 +208,7 @@ func (m *Model) NewKV(capacity int) model.KV {
 // Share returns a model with the same weight tensors and empty adapter slots.
 func (m *Model) Share() model.Model {
 	out := *m
-	out.net = newNetwork(m.cfg)
+	out.build()
 	model.CopyWeights(nn.Params(out.net), nn.Params(m.net), nil)
 	return &out
 }
@@ -223,7 +216,7 @@ func (m *Model) Share() model.Model {
 // Trainable returns a copy with f32 tensors of its own.
 func (m *Model) Trainable() model.Model {
 	out := *m
-	out.net = newNetwork(m.cfg)
+	out.build()
 	model.CopyWeights(nn.Params(out.net), nn.Params(m.net), func(t *tensor.Tensor) *tensor.Tensor {
 		return m.dev.FromFloats(ops.Floats(t), t.Shape()...)
 	})

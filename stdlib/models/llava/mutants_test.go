@@ -98,7 +98,7 @@ func TestMutants(t *testing.T) {
 			if name == "" {
 				name = "grouped"
 			}
-			dir := checkpoint(t, name)
+			dir := writeCheckpoint(t, name)
 			if c.config[0] != "" {
 				path := filepath.Join(dir, "config.json")
 				old := string(read(t, path))

@@ -118,22 +118,7 @@ func (n *network) features(c *Config, pixels *tensor.Tensor) *tensor.Tensor {
 			states[i] = ops.TakeRows(states[i], idx) // (B*P, vision C)
 		}
 	}
-	return concatColumns(states)
-}
-
-// concatColumns joins tensors of equal shape side by side: (N, C) x k -> (N, k*C).
-func concatColumns(xs []*tensor.Tensor) *tensor.Tensor {
-	if len(xs) == 1 {
-		return xs[0]
-	}
-	n, c := xs[0].Dim(0), xs[0].Dim(1)
-	idx := make([]int32, 0, n*len(xs))
-	for row := range n {
-		for k := range xs {
-			idx = append(idx, int32(k*n+row))
-		}
-	}
-	return ops.TakeRows(ops.ConcatRows(xs...), idx).Reshape(n, len(xs)*c) // (N, k*C)
+	return ops.ConcatColumns(states...)
 }
 
 // project maps features (B*P, E) to token embeddings (B*P, C).
