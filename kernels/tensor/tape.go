@@ -163,6 +163,18 @@ func (tp *Tape) Scope(f func(xs ...*Tensor) *Tensor, xs ...*Tensor) *Tensor {
 	return y
 }
 
+// Drop frees x, a result on this tape that nothing will read any more, unless a recorded backward does. On a nil tape it
+// does nothing.
+func (tp *Tape) Drop(x *Tensor) {
+	if tp == nil || tp.saved[x.st] {
+		return
+	}
+	if i := slices.Index(tp.owned, x.st); i >= 0 {
+		tp.owned = slices.Delete(tp.owned, i, i+1)
+		x.st.free()
+	}
+}
+
 // Checkpoint is f(xs...), without keeping f's intermediate results: the backward computes them again. The xs stand for
 // the activations that f uses; parameters need not be among them. f must give the same bits when it is called again, and
 // must not keep tensors.
