@@ -1,6 +1,8 @@
 package model
 
 import (
+	"sync"
+
 	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
 	"lightbox/stdlib/safetensors"
@@ -17,10 +19,29 @@ type Estimate struct {
 // Resident is by how much a process grows that does the work, beside what it holds on the host.
 func (e Estimate) Resident() int64 { return e.Weights + e.Tensors }
 
+// Host is what bytes of the Go heap take, garbage included: package exec lets the heap grow by two fifths between
+// collections.
+func Host(bytes int64) int64 { return bytes + bytes*2/5 }
+
+var measured sync.Map // key -> value
+
+// Measured is what f gives, computed once per key and process: plans are made often, and the same work stands in many
+// steps. The key must tell the model and the work. Errors are not remembered.
+func Measured[T any](key string, f func() (T, error)) (T, error) {
+	if v, ok := measured.Load(key); ok {
+		return v.(T), nil
+	}
+	v, err := f()
+	if err == nil {
+		measured.Store(key, v)
+	}
+	return v, err
+}
+
 // Measure runs f on a copy of m whose parameters have the types of loaded ones but no memory, and tells what f would cost:
 // the very code of the work is its estimate. m may be built from its configuration alone; what f makes beside must be on
-// the device of the parameters, and freed or on a tape. f sees zeros wherever it reads a result.
-func Measure(m Model, f func(m Model, dev *ops.Device)) Estimate {
+// on the Meter, and freed or on a tape. f sees zeros wherever it reads a result, and may ask on in between.
+func Measure(m Model, f func(m Model, on *ops.Meter)) Estimate {
 	meter := ops.Meta()
 	m = m.Share()
 	as := stored(m.Info().DType)
@@ -31,7 +52,7 @@ func Measure(m Model, f func(m Model, dev *ops.Device)) Estimate {
 			p.Tensor = meter.Empty(dt, p.Shape...)
 		}
 	}
-	f(m, meter.Device)
+	f(m, meter)
 	s := meter.Spent()
 	return Estimate{FLOPs: s.FLOPs, ReadBytes: s.Read, Weights: s.Mapped, Tensors: s.Held + s.Scratch}
 }
