@@ -28,7 +28,7 @@ const Architecture = "LlavaForConditionalGeneration"
 
 // Family is LLaVA-1.5's line in the table of families.
 func Family() model.Family {
-	return model.Family{Name: "llava", Architectures: []string{Architecture}, ModelType: "llava", New: New, Open: Open, Init: Init, Check: Check}
+	return model.Family{Name: "llava", Architectures: []string{Architecture}, ModelType: "llava", New: New, Open: Open, Init: Init, Check: Check, Tiny: Tiny}
 }
 
 // Model is a LLaVA, with or without weights.
