@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"lightbox/stdlib/models/llava"
+	"lightbox/stdlib/models/llavanext"
 	"lightbox/stdlib/models/model"
 )
 
@@ -16,6 +17,7 @@ import (
 func families() []model.Family {
 	return []model.Family{
 		llava.Family(),
+		llavanext.Family(),
 	}
 }
 

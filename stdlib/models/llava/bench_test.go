@@ -6,6 +6,7 @@ import (
 
 	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
+	"lightbox/stdlib/models/clipllama"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/nn"
 )
@@ -18,7 +19,7 @@ const quickstartConfig = `{"architectures":["LlavaForConditionalGeneration"],"mo
 	"vision_config":{"model_type":"clip_vision_model","hidden_size":128,"intermediate_size":512,"num_hidden_layers":4,
 		"num_attention_heads":4,"image_size":64,"patch_size":8}}`
 
-func benchModel(b *testing.B) *Model {
+func benchModel(b *testing.B) *clipllama.Model {
 	b.Helper()
 	dir := b.TempDir()
 	copyFiles(b, filepath.Join("testdata", "grouped"), dir)
@@ -28,10 +29,10 @@ func benchModel(b *testing.B) *Model {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return m.(*Model)
+	return m.(*clipllama.Model)
 }
 
-func benchSamples(b *testing.B, m *Model, n int, target string) []*model.Sample {
+func benchSamples(b *testing.B, m *clipllama.Model, n int, target string) []*model.Sample {
 	b.Helper()
 	var out []*model.Sample
 	for i := range n {

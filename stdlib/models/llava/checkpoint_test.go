@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"lightbox/stdlib/models/clipllama"
 	"lightbox/stdlib/nn"
 	"lightbox/stdlib/safetensors"
 	"lightbox/stdlib/vision"
@@ -116,7 +117,7 @@ func weightValues(name string, shape []int) []float32 {
 func storedName(spelling, name string) string {
 	switch spelling {
 	case "hub":
-		return hubName(name)
+		return clipllama.HubName(name)
 	case "4.52":
 		return strings.Replace(name, "model.vision_tower.", "model.vision_tower.vision_model.", 1)
 	}
@@ -157,7 +158,7 @@ func writeCheckpoint(t testing.TB, name string) string {
 	g := readGolden(t, name)
 	dir := t.TempDir()
 	copyFiles(t, filepath.Join("testdata", name), dir)
-	c, err := ReadConfig(read(t, filepath.Join(dir, "config.json")))
+	c, err := clipllama.ReadConfig(read(t, filepath.Join(dir, "config.json")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +170,7 @@ func writeCheckpoint(t testing.TB, name string) string {
 		}
 		return fmt.Sprintf("model-%05d-of-%05d.safetensors", i+1, g.Shards)
 	}
-	for i, p := range nn.Params(newNetwork(c)) {
+	for i, p := range nn.Params(clipllama.NewNetwork(c, false)) {
 		dt, data := pack(g.DType, weightValues(p.Name, p.Shape))
 		s := storedName(g.Names, p.Name)
 		shards[i%g.Shards] = append(shards[i%g.Shards], safetensors.Tensor{Name: s, DType: dt, Shape: p.Shape, Data: func() []byte { return data }})
@@ -219,13 +220,13 @@ func put(t testing.TB, path string, raw []byte) {
 	}
 }
 
-func load(t testing.TB, name string) *Model {
+func load(t testing.TB, name string) *clipllama.Model {
 	t.Helper()
 	m, err := Open(context.Background(), writeCheckpoint(t, name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return m.(*Model)
+	return m.(*clipllama.Model)
 }
 
 // picture is make_golden.py's function "image".

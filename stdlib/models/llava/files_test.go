@@ -12,6 +12,7 @@ import (
 
 	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
+	"lightbox/stdlib/models/clipllama"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/nn"
 	"lightbox/stdlib/safetensors"
@@ -168,8 +169,8 @@ func TestSave(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for i, p := range nn.Params(back.(*Model).net) {
-				want := ops.Floats(nn.Params(m.net)[i].T())
+			for i, p := range nn.Params(back.(*clipllama.Model).Net) {
+				want := ops.Floats(nn.Params(m.Net)[i].T())
 				if dt == tensor.BF16 {
 					for j := range want {
 						want[j] = bf16(want[j])

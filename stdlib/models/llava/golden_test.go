@@ -8,6 +8,7 @@ import (
 
 	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
+	"lightbox/stdlib/models/clipllama"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/nn"
 )
@@ -51,7 +52,7 @@ func TestPublishedCount(t *testing.T) {
 	}
 }
 
-func encode(t testing.TB, m *Model, g *golden, k int, target bool) *model.Sample {
+func encode(t testing.TB, m *clipllama.Model, g *golden, k int, target bool) *model.Sample {
 	t.Helper()
 	e := g.Examples[k]
 	in := model.Input{Image: picture(e.Image), Prompt: e.Prompt}
@@ -103,7 +104,7 @@ func furthest(a, b []float32) float64 {
 }
 
 // logitError is how far the logits of all examples are from the golden's.
-func logitError(t testing.TB, m *Model, g *golden) float64 {
+func logitError(t testing.TB, m *clipllama.Model, g *golden) float64 {
 	t.Helper()
 	worst := 0.0
 	for k, e := range g.Examples {
@@ -183,7 +184,7 @@ func TestBatchBits(t *testing.T) {
 		}
 		row := 0
 		for k, s := range all {
-			n, c := len(s.IDs), m.cfg.Text.HiddenSize
+			n, c := len(s.IDs), m.Config.Text.HiddenSize
 			want := batch[row*c : (row+n)*c]
 			row += n
 			if alone := ops.Floats(m.Hidden(&model.Batch{Samples: []*model.Sample{s}})); !slices.Equal(alone, want) {
@@ -229,7 +230,7 @@ func backward(t testing.TB, m model.Model, samples []*model.Sample, checkpoint b
 func TestFullGradients(t *testing.T) {
 	for _, name := range cases {
 		g := readGolden(t, name)
-		m := load(t, name).Trainable().(*Model)
+		m := load(t, name).Trainable().(*clipllama.Model)
 		var samples []*model.Sample
 		for k := range g.Examples {
 			samples = append(samples, encode(t, m, g, k, true))
@@ -295,7 +296,7 @@ func TestLoRAGradients(t *testing.T) {
 		base := load(t, name)
 		var want map[string][]float32
 		for _, checkpoint := range []bool{false, true} {
-			m := base.Share().(*Model)
+			m := base.Share().(*clipllama.Model)
 			params := adapt(m, m.Device())
 			if len(params) != len(g.LoRA) {
 				t.Errorf("%s: %d adapter tensors; PEFT has %d", name, len(params), len(g.LoRA))

@@ -9,6 +9,7 @@ import (
 
 	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
+	"lightbox/stdlib/models/clipllama"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/nn"
 )
@@ -18,9 +19,9 @@ import (
 func TestMutants(t *testing.T) {
 	type mutant struct {
 		name, checkpoint string
-		config           [2]string                                            // replaced in config.json
-		edit             func(m *Model)                                       // changes the loaded model
-		features         func(m *Model, f, all *tensor.Tensor) *tensor.Tensor // changes what the projector gets
+		config           [2]string                                                      // replaced in config.json
+		edit             func(m *clipllama.Model)                                       // changes the loaded model
+		features         func(m *clipllama.Model, f, all *tensor.Tensor) *tensor.Tensor // changes what the projector gets
 		pixels           func(px []float32)
 	}
 	permute := func(p *nn.Param, to func(row int) int) {
@@ -32,8 +33,8 @@ func TestMutants(t *testing.T) {
 		}
 		p.Tensor = ops.CPU().FromFloats(out, p.Shape...)
 	}
-	attentions := func(m *Model, f func(q, k, v *nn.Linear, d int)) {
-		for _, l := range m.net.Model.Language.Layers {
+	attentions := func(m *clipllama.Model, f func(q, k, v *nn.Linear, d int)) {
+		for _, l := range m.Net.Model.Language.Layers {
 			f(l.Attention.Query, l.Attention.Key, l.Attention.Value, l.Attention.D)
 		}
 	}
@@ -47,34 +48,36 @@ func TestMutants(t *testing.T) {
 		{name: "tanh GELU in the projector", config: [2]string{`"projector_hidden_act": "gelu"`, `"projector_hidden_act": "gelu_pytorch_tanh"`}},
 		{name: "RMSNorm epsilon", config: [2]string{`"rms_norm_eps": 1e-05`, `"rms_norm_eps": 0.001`}},
 		{name: "order of feature layers", checkpoint: "sharded", config: [2]string{"-2,\n  1", "1,\n  -2"}},
-		{name: "key/value heads dealt out in turn", edit: func(m *Model) {
+		{name: "key/value heads dealt out in turn", edit: func(m *clipllama.Model) {
 			attentions(m, func(q, k, v *nn.Linear, d int) {
 				permute(k.Weight, func(r int) int { return (r + d) % k.Out() })
 			})
 		}},
-		{name: "interleaved rotary pairs", edit: func(m *Model) {
+		{name: "interleaved rotary pairs", edit: func(m *clipllama.Model) {
 			attentions(m, func(q, k, v *nn.Linear, d int) {
 				pairs := func(r int) int { return r/d*d + (r%d)/2 + (r%d)%2*(d/2) }
 				permute(q.Weight, pairs)
 				permute(k.Weight, pairs)
 			})
 		}},
-		{name: "gate and up exchanged", edit: func(m *Model) {
-			for _, l := range m.net.Model.Language.Layers {
+		{name: "gate and up exchanged", edit: func(m *clipllama.Model) {
+			for _, l := range m.Net.Model.Language.Layers {
 				l.MLP.Gate, l.MLP.Up = l.MLP.Up, l.MLP.Gate
 			}
 		}},
-		{name: "weights not rounded to bfloat16", checkpoint: "tied", edit: func(m *Model) {
-			for _, p := range nn.Params(m.net) {
+		{name: "weights not rounded to bfloat16", checkpoint: "tied", edit: func(m *clipllama.Model) {
+			for _, p := range nn.Params(m.Net) {
 				p.Tensor = ops.CPU().FromFloats(weightValues(p.Name, p.Shape), p.Shape...)
 			}
 		}},
-		{name: "post_layernorm on the features", features: func(m *Model, f, _ *tensor.Tensor) *tensor.Tensor { return m.net.Model.Vision.PostNorm.Forward(f) }},
-		{name: "last patch dropped instead of the class token", features: func(m *Model, f, all *tensor.Tensor) *tensor.Tensor { return all.Rows(0, f.Dim(0)) }},
-		{name: "class token dropped twice", features: func(_ *Model, f, _ *tensor.Tensor) *tensor.Tensor {
+		{name: "post_layernorm on the features", features: func(m *clipllama.Model, f, _ *tensor.Tensor) *tensor.Tensor {
+			return m.Net.Model.Vision.PostNorm.Forward(f)
+		}},
+		{name: "last patch dropped instead of the class token", features: func(m *clipllama.Model, f, all *tensor.Tensor) *tensor.Tensor { return all.Rows(0, f.Dim(0)) }},
+		{name: "class token dropped twice", features: func(_ *clipllama.Model, f, _ *tensor.Tensor) *tensor.Tensor {
 			return ops.ConcatRows(f.Rows(1, f.Dim(0)), f.Rows(f.Dim(0)-1, f.Dim(0)))
 		}},
-		{name: "patches column by column", features: func(_ *Model, f, _ *tensor.Tensor) *tensor.Tensor {
+		{name: "patches column by column", features: func(_ *clipllama.Model, f, _ *tensor.Tensor) *tensor.Tensor {
 			var idx []int32
 			for i := range int32(16) {
 				idx = append(idx, i%4*4+i/4)
@@ -112,7 +115,7 @@ func TestMutants(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			m := opened.(*Model)
+			m := opened.(*clipllama.Model)
 			if c.edit != nil {
 				c.edit(m)
 			}
@@ -125,9 +128,9 @@ func TestMutants(t *testing.T) {
 				}
 				b := &model.Batch{Samples: []*model.Sample{s}}
 				if c.features != nil {
-					size := m.cfg.Vision.ImageSize
+					size := m.Config.Vision.ImageSize
 					px := m.Device().FromFloats(s.Pixels, 1, 3, size, size)
-					all := m.net.Model.Vision.HiddenStates(px, m.cfg.VisionFeatureLayers)[0]
+					all := m.Net.Model.Vision.HiddenStates(px, m.Config.VisionFeatureLayers)[0]
 					b.Features = c.features(m, m.Vision(b.Samples, nil), all)
 				}
 				got := ops.Floats(m.Logits(ops.TakeRows(m.Hidden(b), e.At)))

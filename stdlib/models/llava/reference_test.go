@@ -8,6 +8,7 @@ import (
 
 	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
+	"lightbox/stdlib/models/clipllama"
 	"lightbox/stdlib/models/model"
 )
 
@@ -34,7 +35,7 @@ func TestWriteForTransformers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := encode(t, back.(*Model), g, 0, false)
+			s := encode(t, back.(*clipllama.Model), g, 0, false)
 			h := back.Hidden(&model.Batch{Samples: []*model.Sample{s}, Tail: []int{1}})
 			raw, err := json.Marshal(map[string]any{"ids": s.IDs, "text": s.Text, "image": g.Examples[0].Image,
 				"logits": ops.Floats(back.Logits(h)), "pixels": s.Pixels[:64]})
