@@ -11,6 +11,7 @@ import (
 	"lightbox/stdlib/models/llava"
 	"lightbox/stdlib/models/llavanext"
 	"lightbox/stdlib/models/model"
+	"lightbox/stdlib/models/visiongpt2"
 )
 
 // families is the table of what can be loaded: one line per family.
@@ -18,6 +19,7 @@ func families() []model.Family {
 	return []model.Family{
 		llava.Family(),
 		llavanext.Family(),
+		visiongpt2.Family(),
 	}
 }
 
