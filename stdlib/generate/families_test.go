@@ -9,6 +9,7 @@ import (
 	"lightbox/stdlib/internal/modeltest"
 	"lightbox/stdlib/models/llavanext"
 	"lightbox/stdlib/models/model"
+	"lightbox/stdlib/models/visiongpt2"
 )
 
 // TestFamilies holds beam search on every family's goldens against the reference's generate.
@@ -19,10 +20,11 @@ func TestFamilies(t *testing.T) {
 		cases  []string
 	}{
 		{llavanext.Family(), "llavanext", []string{"mistral", "vicuna", "new"}},
+		{visiongpt2.Family(), "visiongpt2", []string{"projected", "untied"}},
 	} {
 		n := 0
 		for _, name := range f.cases {
-			at := fmt.Sprintf("../../models/%s/testdata/%s", f.dir, name) // from testdata
+			at := fmt.Sprintf("../models/%s/testdata/%s", f.dir, name)
 			g, m := modeltest.Read(t, at), modeltest.Family{Family: f.family}.Load(t, at)
 			o := Beam(g.BeamCount, g.BeamTokens).filled()
 			for k, e := range g.Examples {

@@ -66,7 +66,7 @@ func TestLoadErrors(t *testing.T) {
 	write(t, filepath.Join(hub, "models--org--cut", "refs", "main"), "abc")
 	write(t, filepath.Join(hub, "models--org--cut", "snapshots", "abc", "config.json"), `{"model_type":"llava","image_token_index":5}`)
 	write(t, filepath.Join(hub, "models--org--cut", "snapshots", "abc", "model.safetensors.index.json"), `{"weight_map":{"a":"s1.safetensors","b":"s2.safetensors"}}`)
-	write(t, filepath.Join(root, "next", "config.json"), `{"architectures":["LlavaNextForConditionalGeneration"]}`)
+	write(t, filepath.Join(root, "next", "config.json"), `{"architectures":["LlavaOnevisionForConditionalGeneration"]}`)
 	write(t, filepath.Join(root, "near", "config.json"), `{"architectures":["LlavaForConditionalGenerations"]}`)
 	write(t, filepath.Join(root, "none", "config.json"), `{}`)
 	write(t, filepath.Join(root, "bare", "config.json"), `{"model_type":"llava","text_config":{"hidden_size":0}}`)
@@ -78,7 +78,7 @@ func TestLoadErrors(t *testing.T) {
 		{"tiny-lava", `no checkpoint "tiny-lava": want "tiny-llava", an existing directory, or org/name`},
 		{"tiny-lava", `did you mean "tiny-llava"?`},
 		{"./nowhere", `no checkpoint "./nowhere"`},
-		{filepath.Join(root, "next"), `unknown architecture "LlavaNextForConditionalGeneration"; known: LlavaForConditionalGeneration`},
+		{filepath.Join(root, "next"), `unknown architecture "LlavaOnevisionForConditionalGeneration"; known: LlavaForConditionalGeneration`},
 		{filepath.Join(root, "near"), `did you mean "LlavaForConditionalGeneration"?`},
 		{filepath.Join(root, "none"), "names neither architectures nor model_type; known architectures: LlavaForConditionalGeneration"},
 		{filepath.Join(root, "bare"), "text_config: hidden_size is 0; want at least 1"},
