@@ -27,6 +27,9 @@ type Kind struct {
 	Layout func(c *Config) (Layout, error)
 	// Images reads the image processor's settings, which must fit the layout.
 	Images func(c *Config, l Layout, f *checkpoint.Files) (Images, error)
+	// PadToSquare gives the images padded to a square, and what that changes in the image processor's settings; nil: the
+	// family does not.
+	PadToSquare func(Images) (Images, map[string]any)
 	// Prompt asks the user's words where the checkpoint has no chat template; they have the image marker already.
 	Prompt func(c *Config, words string) string
 	// Tiny is model.Family's.
@@ -148,12 +151,26 @@ func (k *Kind) open(dir string) (*Model, error) {
 	return m, nil
 }
 
+// PadToSquare is model.SquarePadder's.
+func (m *Model) PadToSquare() (model.Model, error) {
+	if m.kind.PadToSquare == nil {
+		return nil, fmt.Errorf("family %s does not pad pictures to a square", m.kind.Name)
+	}
+	out := m.Share().(*Model)
+	if m.proc != nil {
+		p := *m.proc
+		p.images, p.changed = m.kind.PadToSquare(p.images)
+		out.proc = &p
+	}
+	return out, nil
+}
+
 // Save writes a Hugging Face checkpoint: config.json, model.safetensors under
 // the names of published checkpoints (which every transformers reads), and the
-// tokenizer's and processor's files as they came. A tied head is not written.
+// tokenizer's and processor's files as they came, but for PadToSquare. A tied head is not written.
 func (m *Model) Save(dir string, dt tensor.DType) error {
 	return checkpoint.Save(dir, checkpoint.Saved{
-		From: m.dir, Params: nn.Params(m.Net), Name: HubName, DType: dt,
+		From: m.dir, Params: nn.Params(m.Net), Name: HubName, DType: dt, Images: m.proc.changed,
 		Config: func(dtype string) any {
 			return checkpoint.Stored(m.Config.Raw, m.kind.Architecture, m.kind.Name, dtype, "text_config", "vision_config")
 		},

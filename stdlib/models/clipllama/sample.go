@@ -15,8 +15,9 @@ import (
 // files that lack or contradict those cannot shift the prompt by one.
 type processor struct {
 	*checkpoint.Files
-	images Images
-	marker string // the image token as text, "<image>"
+	images  Images
+	marker  string         // the image token as text, "<image>"
+	changed map[string]any // image settings that differ from the file's
 }
 
 func newProcessor(m *Model, f *checkpoint.Files) (*processor, error) {

@@ -19,7 +19,7 @@ const Architecture = "LlavaForConditionalGeneration"
 // kind is what sets LLaVA-1.5 apart.
 var kind = &clipllama.Kind{
 	Name: "llava", Architecture: Architecture, Processor: "LlavaProcessor",
-	Layout: layout, Images: readImages, Prompt: prompt, Tiny: Tiny,
+	Layout: layout, Images: readImages, PadToSquare: padToSquare, Prompt: prompt, Tiny: Tiny,
 }
 
 // Family is LLaVA-1.5's line in the table of families.

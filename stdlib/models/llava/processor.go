@@ -38,3 +38,10 @@ func (i images) Process(im *vision.Image) ([]float32, error) {
 // Settings are the choices that change pixels. HF's processor crops the middle;
 // the original LLaVA-1.5 pads to a square (do_pad): results record which.
 func (i images) Settings() map[string]any { return clipllama.Settings(i.CLIPProcessor) }
+
+// padToSquare pads as the original LLaVA-1.5 did, which is a LlavaImageProcessor's do_pad.
+func padToSquare(i clipllama.Images) (clipllama.Images, map[string]any) {
+	out := i.(images)
+	out.CLIPProcessor.PadToSquare = true
+	return out, map[string]any{"image_processor_type": "LlavaImageProcessor", "do_pad": true}
+}
