@@ -93,8 +93,9 @@ func BatchNormForward(dst, x, mean, rstd, w, b []float32, c int) {
 	})
 }
 
-// BatchNormBackward adds to dx, dw and db; any may be nil. batch tells that mean and rstd are those of x.
-func BatchNormBackward(dx, dw, db, dout, x, mean, rstd, w []float32, c int, batch bool) {
+// BatchNormBackward adds to dx, dw and db, or writes dx where it is fresh; any may be nil. batch tells that mean and rstd
+// are those of x.
+func BatchNormBackward(dx, dw, db, dout, x, mean, rstd, w []float32, c int, batch, fresh bool) {
 	rows := len(dout) / c
 	less := negative(mean)
 	var sum, dot []float64 // Σ dout, Σ dout·(x − mean)
@@ -134,10 +135,14 @@ func BatchNormBackward(dx, dw, db, dout, x, mean, rstd, w []float32, c int, batc
 				vec().mul(t, t, slope)
 				vec().add(t, t, shift)
 				vec().mulAdd(t, dout[r*c:(r+1)*c], s)
-				vec().add(d, d, t)
-				continue
+			} else {
+				vec().mul(t, dout[r*c:(r+1)*c], s)
 			}
-			vec().mulAdd(d, dout[r*c:(r+1)*c], s)
+			if fresh {
+				copy(d, t)
+			} else {
+				vec().add(d, d, t)
+			}
 		}
 	})
 }

@@ -141,14 +141,18 @@ func turnWeight(dst []float32, w Mat, a ConvArgs) {
 	})
 }
 
-// addTurned adds a gradient in the order of the matrix to one in torch's.
-func addTurned(dw, turned []float32, a ConvArgs) {
+// addTurned adds a gradient in the order of the matrix to one in torch's, or writes it where that is fresh.
+func addTurned(dw, turned []float32, a ConvArgs, fresh bool) {
 	depth, area := a.Depth(), a.Kernel[0]*a.Kernel[1]
 	Parallel(a.Out, rowGrain(depth), func(lo, hi int) {
 		for o := lo * depth; o < hi*depth; o += depth {
 			for c := range a.C {
 				for k := range area {
-					dw[o+c*area+k] += turned[o+k*a.C+c]
+					if v := turned[o+k*a.C+c]; fresh {
+						dw[o+c*area+k] = v
+					} else {
+						dw[o+c*area+k] += v
+					}
 				}
 			}
 		}
@@ -173,12 +177,15 @@ func ConvForward(dst, x []float32, w Mat, bias, cols, turned []float32, a ConvAr
 	}
 }
 
-// ConvBackwardInput adds to dx. cols and turned are as for ConvForward.
-func ConvBackwardInput(dx, dout []float32, w Mat, cols, turned []float32, a ConvArgs) {
+// ConvBackwardInput adds to dx, or writes it where it is fresh. cols and turned are as for ConvForward.
+func ConvBackwardInput(dx, dout []float32, w Mat, cols, turned []float32, a ConvArgs, fresh bool) {
 	oh, ow := a.Size()
 	if a.Plain() {
-		Gemm(GemmArgs{M: a.B * oh * ow, N: a.C, K: a.Out, A: dout, B: w, C: dx, Accumulate: true})
+		Gemm(GemmArgs{M: a.B * oh * ow, N: a.C, K: a.Out, A: dout, B: w, C: dx, Accumulate: !fresh})
 		return
+	}
+	if fresh {
+		clear(dx)
 	}
 	turnWeight(turned, w, a)
 	a.chunks(func(lo, hi int) {
@@ -187,21 +194,21 @@ func ConvBackwardInput(dx, dout []float32, w Mat, cols, turned []float32, a Conv
 	})
 }
 
-// ConvBackwardWeight adds to dw. cols and turned are as for ConvForward.
-func ConvBackwardWeight(dw, dout, x []float32, cols, turned []float32, a ConvArgs) {
+// ConvBackwardWeight adds to dw, or writes it where it is fresh. cols and turned are as for ConvForward.
+func ConvBackwardWeight(dw, dout, x []float32, cols, turned []float32, a ConvArgs, fresh bool) {
 	oh, ow := a.Size()
 	if a.Plain() {
-		Gemm(GemmArgs{M: a.Out, N: a.C, K: a.B * oh * ow, A: dout, TransA: true, B: Mat{F32: x}, C: dw, Accumulate: true})
+		Gemm(GemmArgs{M: a.Out, N: a.C, K: a.B * oh * ow, A: dout, TransA: true, B: Mat{F32: x}, C: dw, Accumulate: !fresh})
 		return
 	}
 	if a.B*oh*ow == 0 {
-		return
+		clear(turned)
 	}
 	a.chunks(func(lo, hi int) {
 		im2col(cols, x, a, lo, hi)
 		Gemm(GemmArgs{M: a.Out, N: a.Depth(), K: (hi - lo) * ow, A: dout[lo*ow*a.Out:], TransA: true, B: Mat{F32: cols}, C: turned, Accumulate: lo > 0})
 	})
-	addTurned(dw, turned, a)
+	addTurned(dw, turned, a, fresh)
 }
 
 // ChannelsLastForward writes dst (B, H, W, C) from x (B, C, H, W).

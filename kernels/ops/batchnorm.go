@@ -60,9 +60,14 @@ func BatchNorm(x, w, b, mean, variance *tensor.Tensor, o BatchNormOptions) *tens
 			keep = nil
 		}
 		tape.Record(op, out, []*tensor.Tensor{keep, w, m, rstd}, func(dout *tensor.Tensor) {
-			dx, dw, db := sumOf(sx), sumOf(sw), sumOf(sb)
+			dw, db := sumOf(sw), sumOf(sb)
+			var dx *tensor.Tensor
+			fresh := false
+			if sx != nil {
+				dx, fresh = sx.Add()
+			}
 			launch("batchnorm_backward", func() {
-				cpu.BatchNormBackward(f32(dx), f32(dw), f32(db), f32(dout), f32(x0), f32(m), f32(rstd), f32(w0), c, o.Training)
+				cpu.BatchNormBackward(f32(dx), f32(dw), f32(db), f32(dout), f32(x0), f32(m), f32(rstd), f32(w0), c, o.Training, fresh)
 			}, dx, dw, db, dout, x0, m, rstd, w0)
 		})
 	}

@@ -100,20 +100,20 @@ func convBackward(tape *tensor.Tape, out, x, w, b *tensor.Tensor, a cpu.ConvArgs
 	oh, ow := a.Size()
 	tape.Record("conv2d", out, []*tensor.Tensor{tensorIf(sw != nil, x)}, func(dout *tensor.Tensor) {
 		if sx != nil {
-			dx := sx.Sum()
+			dx, fresh := sx.Add()
 			withColumns(dout, a, func(cols, turned *tensor.Tensor) {
 				spendProduct(dx, a.B*oh*ow, a.Out, a.Depth(), weight)
 				launch("conv2d_backward_input", func() {
-					cpu.ConvBackwardInput(f32(dx), f32(dout), mat(weight), f32(cols), f32(turned), a)
+					cpu.ConvBackwardInput(f32(dx), f32(dout), mat(weight), f32(cols), f32(turned), a, fresh)
 				}, dx, dout, weight, cols, turned)
 			})
 		}
 		if sw != nil {
-			dw := sw.Sum()
+			dw, fresh := sw.Add()
 			withColumns(dout, a, func(cols, turned *tensor.Tensor) {
 				spendProduct(dw, a.B*oh*ow, a.Out, a.Depth(), nil)
 				launch("conv2d_backward_weight", func() {
-					cpu.ConvBackwardWeight(f32(dw), f32(dout), f32(saved), f32(cols), f32(turned), a)
+					cpu.ConvBackwardWeight(f32(dw), f32(dout), f32(saved), f32(cols), f32(turned), a, fresh)
 				}, dw, dout, saved, cols, turned)
 			})
 		}

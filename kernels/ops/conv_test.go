@@ -350,9 +350,9 @@ func benchmarkBoth(b *testing.B, x *tensor.Tensor, flops float64, f func(x *tens
 	for b.Loop() {
 		tape := tensor.NewTape()
 		y := f(tape.Track(x))
-		tape.Backward(y)
+		tape.Backward(Sum(y))
 		tape.Release()
-		x.ZeroGrad()
+		x.DropGrad()
 	}
 	b.ReportMetric(flops*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
 }
