@@ -213,6 +213,11 @@ func TestBatchNormRunning(t *testing.T) {
 	}
 	closeTo(t, "running mean", Floats(mean), wantMean, 1e-6)
 	closeTo(t, "running variance", Floats(variance), wantVar, 1e-6)
+	for j, v := range Floats(variance) {
+		if biased := 0.81 + (wantVar[j]-0.81)*(rows-1)/rows; math.Abs(float64(v)-biased) < 1e-3 {
+			t.Errorf("running variance %g is that of biased estimates, %g", v, biased)
+		}
+	}
 	before := Floats(variance)
 	BatchNorm(x, w, b, mean, variance, BatchNormOptions{Eps: 1e-5})
 	sameBits(t, "running variance after evaluation", Floats(variance), before)
