@@ -165,6 +165,8 @@ type Model interface {
 
 	// Params lists the base parameters in the order of the module tree, a tied one once. // config
 	Params() []Param
+	// Buffers lists what checkpoints hold beside parameters, such as running statistics of norms; often nothing. // config
+	Buffers() []Param
 	// Slots lists every Linear, adapters or not, in the order of the module tree. // config
 	Slots() []Slot
 	// Modules lists the paths of all modules (for "did you mean"). // config
