@@ -3,45 +3,60 @@ package generate
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"testing"
 
 	"lightbox/stdlib/internal/modeltest"
-	"lightbox/stdlib/models/llavanext"
-	"lightbox/stdlib/models/model"
-	"lightbox/stdlib/models/visiongpt2"
+	"lightbox/stdlib/models"
 )
 
-// TestFamilies holds beam search on every family's goldens against the reference's generate.
+// TestFamilies: beam search of every family gives the tokens of its reference implementation, as the goldens beside the
+// families hold them.
 func TestFamilies(t *testing.T) {
-	for _, f := range []struct {
-		family model.Family
-		dir    string
-		cases  []string
-	}{
-		{llavanext.Family(), "llavanext", []string{"mistral", "vicuna", "new"}},
-		{visiongpt2.Family(), "visiongpt2", []string{"projected", "untied"}},
-	} {
-		n := 0
-		for _, name := range f.cases {
-			at := fmt.Sprintf("../models/%s/testdata/%s", f.dir, name)
-			g, m := modeltest.Read(t, at), modeltest.Family{Family: f.family}.Load(t, at)
-			o := Beam(g.BeamCount, g.BeamTokens).filled()
+	list, err := filepath.Glob("../models/*/testdata/*/golden.json")
+	if err != nil || len(list) == 0 {
+		t.Fatalf("no goldens: %v", err)
+	}
+	for _, file := range list {
+		dir := filepath.Dir(file)
+		g := modeltest.Read(t, dir)
+		if g.BeamCount == 0 {
+			continue
+		}
+		t.Run(fmt.Sprintf("%s/%s", filepath.Base(filepath.Dir(filepath.Dir(dir))), filepath.Base(dir)), func(t *testing.T) {
+			f, err := models.FamilyIn(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := modeltest.Family{Family: f}.Load(t, dir)
+			eos := m.Info().EOS
+			if len(g.EOS) > 0 && !sameSet(eos, g.EOS) {
+				t.Fatalf("captions end with %v; the golden's with %v", eos, g.EOS)
+			}
 			for k, e := range g.Examples {
 				s := &sequence{sample: modeltest.Encode(t, m, e, false)}
+				o := Options{MaxNewTokens: g.BeamTokens, Beams: g.BeamCount}.filled()
 				if err := beams(context.Background(), m, o, []*sequence{s}); err != nil {
 					t.Fatal(err)
 				}
 				want := e.Beams
-				if i := slices.IndexFunc(want, func(id int32) bool { return slices.Contains(g.EOS, id) }); i >= 0 {
+				if i := slices.IndexFunc(want, func(id int32) bool { return slices.Contains(eos, id) }); i >= 0 {
 					want = want[:i]
 				}
-				if len(e.Beams) == 0 || !slices.Equal(s.out, want) {
-					t.Errorf("%s/%s, example %d: %v; want %v", f.dir, name, k, s.out, want)
+				if !slices.Equal(s.out, want) {
+					t.Errorf("%d: beam search gives\n%v\nwant\n%v", k, s.out, want)
 				}
-				n++
 			}
-		}
-		t.Logf("%s: %d prompts with the reference's beams", f.dir, n)
+		})
 	}
+}
+
+func sameSet(a, b []int32) bool {
+	for _, x := range a {
+		if !slices.Contains(b, x) {
+			return false
+		}
+	}
+	return len(a) == len(b)
 }
