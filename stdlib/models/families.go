@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"lightbox/stdlib/models/cnntransformer"
 	"lightbox/stdlib/models/llava"
 	"lightbox/stdlib/models/llavanext"
 	"lightbox/stdlib/models/model"
@@ -20,6 +21,7 @@ func families() []model.Family {
 		llava.Family(),
 		llavanext.Family(),
 		visiongpt2.Family(),
+		cnntransformer.Family(),
 	}
 }
 
