@@ -25,7 +25,7 @@ func readJSON(t *testing.T, path string, v any) {
 	}
 }
 
-// TestSizes holds views, tokens and the order of the rows of 696 sizes of images against transformers' own functions.
+// TestSizes holds views, tokens and the order of the rows of 728 sizes of images against transformers' own functions.
 func TestSizes(t *testing.T) {
 	var golden struct {
 		Of []struct {

@@ -9,6 +9,7 @@ import torch, transformers, peft
 from PIL import Image, ImageOps
 from transformers import LlavaNextConfig, LlavaNextForConditionalGeneration, LlavaNextProcessor, PreTrainedTokenizerFast
 from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
+from transformers.image_processing_utils import select_best_resolution
 from transformers.models.llava_next import modeling_llava_next as modeling
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -143,6 +144,19 @@ def write(name, v):
     json.dump(v, open(f"{HERE}/{name}", "w"), separators=(",", ":"))
 
 
+def fragile(grid, side, n):
+    """Sizes whose padding would be another without the rounding to 7 digits."""
+    out = []
+    for h in range(1, 400):
+        for w in range(1, 400):
+            down, across = (x // side * n for x in select_best_resolution((h, w), grid))
+            a, b, short, long = (h, w, down, across) if w / h > across / down else (w, h, across, down)
+            exact = a * (long / b)
+            if (short - int(exact)) // 2 != (short - int(round(exact, 7))) // 2:
+                out.append((h, w))
+    return out[::max(1, len(out) // 10)]
+
+
 def sizes():
     """What transformers' own functions make of an image's size: tokens by the processor, rows by the model's packing of numbered features."""
     rng = random.Random(5)
@@ -157,6 +171,7 @@ def sizes():
         packer = type("Packer", (), dict(config=cfg, pack_image_features=modeling.LlavaNextModel.pack_image_features))()
         some = []
         shapes = known + [(int(10 ** rng.uniform(0, 3.7)), int(10 ** rng.uniform(0, 3.7))) for _ in range(100)] + [(rng.randint(1, 1300), rng.randint(1, 1300)) for _ in range(60)]
+        shapes += fragile(grid, side, n)
         for h, w in shapes:
             views = modeling.image_size_to_num_patches([h, w], grid, side)
             tokens = proc._get_number_of_features(h, w, side, side) - 1
