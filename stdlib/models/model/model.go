@@ -27,7 +27,6 @@ package model
 
 import (
 	"context"
-	"errors"
 
 	"lightbox/kernels/tensor"
 	"lightbox/stdlib/nn"
@@ -48,7 +47,12 @@ const (
 const Ignore int32 = -100
 
 // ErrNoImage is Encode's error of an input without an image where the family cannot do without.
-var ErrNoImage = errors.New("an example without an image: this model always looks at one")
+const ErrNoImage refusal = "an example without an image: this model always looks at one"
+
+// refusal is an error that callers tell from others.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
 
 // Input is what one example asks of a model.
 type Input struct {
