@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"runtime"
 
 	"lightbox/kernels/ops"
 	"lightbox/runtime/step"
@@ -84,35 +85,42 @@ func measure(m model.Model, c Config, n, valid int, build func(model.Model, *ops
 		for _, p := range j.params {
 			u.disk += 4 * int64(p.t.Numel())
 		}
-		t := start(on.Device, c, j, &source{m: m}, &source{m: m})
-		group := blanks(sample, u.examples, c.BatchSize, c.again(n))
-		began := on.Spent()
-		t.rehearse(0, group)
-		once := on.Spent()
-		t.rehearse(1, group)
-		twice := on.Spent()
-		if valid > 0 {
-			held := blanks(sample, min(valid, c.BatchSize), c.BatchSize, true)
-			t.obj.ended()
-			t.lossOf(held[0])
-			u.valid = (on.Spent().FLOPs - twice.FLOPs) / float64(len(held[0].items))
-			if c.KeepBest {
-				t.keepBest()
-			}
-			t.rehearse(2, group)
-		}
-		u.first, u.again, u.read = once.FLOPs-began.FLOPs, twice.FLOPs-once.FLOPs, twice.Read-once.Read
-		u.frozen = j.frozen
+		var spent []ops.Spent
+		rehearse(on.Device, c, j, sample, u.examples, min(valid, c.BatchSize), c.again(n), func() { spent = append(spent, on.Spent()) })
+		flops := func(i int) float64 { return spent[i+1].FLOPs - spent[i].FLOPs }
+		u.first, u.again, u.valid = flops(0), flops(1), flops(2)/float64(max(1, min(valid, c.BatchSize)))
+		u.read, u.frozen = spent[2].Read-spent[1].Read, j.frozen
 	})
 	u.item = itemBytes(m.Info(), len(sample.Pixels), len(sample.IDs), sample.Rows, u.frozen)
 	u.sample = itemBytes(m.Info(), len(sample.Pixels), len(sample.IDs), sample.Rows, false)
 	return u, err
 }
 
-// rehearse is an optimiser step on examples whose values do not matter.
-func (t *trainer) rehearse(at int, group []batch) {
-	t.gradients(at, group, 1)
-	t.update(at, at+1, t.gradNorm())
+// rehearse does on dev what a training does to its memory: two steps on the same n examples, an evaluation of valid ones,
+// and another step, the examples being the sample; keep holds them for later epochs. at is called before the first and
+// after each of the four.
+func rehearse(dev *ops.Device, c Config, j job, sample *model.Sample, n, valid int, keep bool, at func()) {
+	t := start(dev, c, j, &source{}, &source{})
+	group := blanks(sample, n, c.BatchSize, keep)
+	step := func(i int) {
+		t.gradients(i, group, n)
+		t.update(i, 3, t.gradNorm())
+		at()
+	}
+	at()
+	step(0)
+	step(1)
+	held := blanks(sample, valid, c.BatchSize, true)
+	if valid > 0 {
+		t.obj.ended()
+		t.lossOf(held[0])
+		if c.KeepBest {
+			t.keepBest()
+		}
+	}
+	at()
+	step(2)
+	runtime.KeepAlive(held) // as a source keeps them
 }
 
 // blanks are n copies of a sample in batches.

@@ -1,0 +1,57 @@
+package generate
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"testing"
+
+	"lightbox/kernels/ops"
+	"lightbox/stdlib/internal/testmodel"
+	"lightbox/stdlib/models/model"
+)
+
+// TestCapacity: the memory of loading and of writing captions is what was predicted, and the first few tokens, which a
+// plan runs, tell it of all.
+func TestCapacity(t *testing.T) {
+	for i, s := range testmodel.Sizes() {
+		for k, o := range []Options{Greedy(24).Batch(1), Greedy(24).Batch(8), Beam(4, 24)} {
+			o = o.filled()
+			t.Run(fmt.Sprintf("%s, batch %d, beams %d", s.Name, o.BatchSize, o.Beams), func(t *testing.T) {
+				if os.Getenv("LIGHTBOX_LONG") == "" && i != k {
+					t.Skip("one of them for each family is enough without LIGHTBOX_LONG=1")
+				}
+				batch := o.BatchSize
+				if o.Beams > 1 {
+					batch = 2 // one after the other
+				}
+				whole := testmodel.Capacity(t, s, func(m model.Model, _ *ops.Device) {
+					size := m.Info().ImageSize
+					sample, err := m.Blank(size[0], size[1], guessPrompt, 0)
+					if err != nil {
+						t.Fatal(err)
+					}
+					seqs := make([]*sequence, batch)
+					for i := range seqs {
+						seqs[i] = &sequence{sample: sample}
+					}
+					search := write
+					if o.Beams > 1 {
+						search = beams
+					}
+					if err := search(context.Background(), endless{m}, o, seqs); err != nil {
+						t.Fatal(err)
+					}
+				})
+				u, err := measure(s.Skeleton(t), o, batch)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r := float64(u.Resident()) / float64(whole.Resident()); whole.Tensors > 0 && math.Abs(r-1) > 0.02 {
+					t.Errorf("the plan predicts %d bytes, the whole work takes %d", u.Resident(), whole.Resident())
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,171 @@
+package testmodel
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"testing"
+
+	"lightbox/kernels/ops"
+	"lightbox/kernels/tensor"
+	"lightbox/stdlib/models"
+	"lightbox/stdlib/models/model"
+	"lightbox/stdlib/nn"
+	"lightbox/stdlib/safetensors"
+)
+
+// A Size is a configuration whose weights and activations are a few tens of megabytes, so that what a process takes
+// besides hardly counts.
+type Size struct{ Name, Config string }
+
+// Sizes are the configurations that predictions of memory are held against: one line per family, or one for each way in
+// which it holds memory. LLaVA's are the three goldens', enlarged.
+func Sizes() []Size {
+	return []Size{
+		{"llava f32", `{"model_type": "llava", "torch_dtype": "float32", "image_token_index": 3000, "text_config": {"vocab_size": 4000, "hidden_size": 384, "intermediate_size": 1024, "num_hidden_layers": 6, "num_attention_heads": 6, "num_key_value_heads": 2}, "vision_config": {"hidden_size": 256, "intermediate_size": 640, "num_hidden_layers": 6, "num_attention_heads": 4, "image_size": 70, "patch_size": 7}}`},
+		{"llava f16, two layers of features", `{"model_type": "llava", "torch_dtype": "float16", "image_token_index": 3000, "vision_feature_layer": [-2, 1], "text_config": {"model_type": "mistral", "vocab_size": 4000, "hidden_size": 384, "intermediate_size": 1024, "num_hidden_layers": 5, "num_attention_heads": 4, "num_key_value_heads": 1, "head_dim": 64, "sliding_window": null}, "vision_config": {"hidden_size": 192, "intermediate_size": 400, "num_hidden_layers": 6, "num_attention_heads": 3, "image_size": 80, "patch_size": 8}}`},
+		{"llava bf16, tied", `{"model_type": "llava", "dtype": "bfloat16", "image_token_index": 3000, "vision_feature_layer": -1, "vision_feature_select_strategy": "full", "tie_word_embeddings": true, "text_config": {"vocab_size": 4000, "hidden_size": 480, "intermediate_size": 1280, "num_hidden_layers": 8, "num_attention_heads": 6, "attention_bias": true, "mlp_bias": true, "tie_word_embeddings": true}, "vision_config": {"hidden_size": 288, "intermediate_size": 600, "num_hidden_layers": 5, "num_attention_heads": 4, "image_size": 75, "patch_size": 7, "hidden_act": "gelu"}}`},
+	}
+}
+
+// Skeleton is the model without weights.
+func (s Size) Skeleton(t testing.TB) model.Model {
+	t.Helper()
+	dir := t.TempDir()
+	Put(t, filepath.Join(dir, "config.json"), []byte(s.Config))
+	m, err := models.Load(dir, models.ConfigOnly).All()[0].Skeleton()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+const (
+	capacityDir = "LIGHTBOX_TEST_CAPACITY" // to the child: where the weights are
+	capacitySay = "capacity of the child: "
+)
+
+// Capacity holds what model.Measure predicts of the work against what a process of its own takes that loads the weights
+// and does it: the resident size within a tenth, and the device's memory exactly. work must be all that the test does
+// with the model. It gives the prediction.
+func Capacity(t *testing.T, s Size, work func(m model.Model, dev *ops.Device)) model.Estimate {
+	t.Helper()
+	m := s.Skeleton(t)
+	if dir := os.Getenv(capacityDir); dir != "" {
+		capacityChild(t, m, dir, work)
+		return model.Estimate{}
+	}
+	if runtime.GOOS != "linux" {
+		t.Skip("a process's peak memory is read from /proc: skipped but on linux")
+	}
+	dir := t.TempDir()
+	writeRandom(t, m, filepath.Join(dir, "model.safetensors"))
+	var want int64
+	e := model.Measure(m, func(m model.Model, on *ops.Meter) {
+		work(m, on.Device)
+		want = int64(on.Held())
+	})
+	var pattern []string
+	for _, part := range strings.Split(t.Name(), "/") {
+		pattern = append(pattern, "^"+part+"$")
+	}
+	cmd := exec.Command(os.Args[0], "-test.run="+strings.Join(pattern, "/"), "-test.v")
+	cmd.Env = append(os.Environ(), capacityDir+"="+dir)
+	out, err := cmd.CombinedOutput()
+	_, said, ok := strings.Cut(string(out), capacitySay)
+	var grown, held int64
+	if _, scan := fmt.Sscan(said, &grown, &held); err != nil || !ok || scan != nil {
+		t.Fatalf("%v: %v\n%s", cmd.Args, err, out)
+	}
+	ratio := float64(e.Resident()) / float64(grown)
+	t.Logf("predicted %.1f MB (%.1f of weights, %.1f of tensors), used %.1f MB: ratio %.3f", mega(e.Resident()), mega(e.Weights), mega(e.Tensors), mega(grown), ratio)
+	if ratio < 0.9 || ratio > 1.1 {
+		t.Errorf("predicted %d bytes, used %d: want within a tenth", e.Resident(), grown)
+	}
+	if held != want {
+		t.Errorf("the device held %d bytes at once, %d without memory: want the same", held, want)
+	}
+	return e
+}
+
+func mega(n int64) float64 { return float64(n) / 1e6 }
+
+// capacityChild does the work and says by how much the process grew and what the device held.
+func capacityChild(t *testing.T, m model.Model, dir string, work func(m model.Model, dev *ops.Device)) {
+	debug.SetGCPercent(40) // as package exec sets it
+	dev := ops.CPU()
+	warm := tensor.NewScratch()
+	x := warm.Empty(dev, tensor.F32, 256, 256)
+	ops.Linear(x, x, nil) // starts goroutines
+	warm.Release()
+	dev.Trim()
+	debug.FreeOSMemory()
+	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil {
+		t.Skipf("the peak cannot be reset: %v", err)
+	}
+	before, base := status(t, "VmRSS:"), dev.Held()
+	a, err := safetensors.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var params []nn.Named
+	for _, p := range m.Params() {
+		params = append(params, nn.Named{Name: p.Name, Param: p.Param})
+	}
+	if err := model.LoadWeights(dev, a, params, model.Names{Canonical: func(s string) string { return s }}); err != nil {
+		t.Fatal(err)
+	}
+	work(m, dev)
+	fmt.Println(capacitySay, status(t, "VmHWM:")-before, dev.Held()-base)
+}
+
+// status is a line of /proc/self/status in bytes.
+func status(t *testing.T, key string) int64 {
+	raw, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(raw), key)
+	kb, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kb << 10
+}
+
+// writeRandom writes small random weights in the type that the configuration names.
+func writeRandom(t testing.TB, m model.Model, path string) {
+	t.Helper()
+	var out []safetensors.Tensor
+	for _, p := range m.Params() {
+		dt := map[string]safetensors.DType{"bfloat16": safetensors.BF16, "float16": safetensors.F16}[m.Info().DType]
+		if dt == "" {
+			dt = safetensors.F32
+		}
+		out = append(out, safetensors.Tensor{Name: p.Name, DType: dt, Shape: p.Shape, Data: func() []byte {
+			values := Hashed(p.Name, int(p.Numel()))
+			raw := make([]byte, 0, len(values)*dt.Size())
+			for _, v := range values {
+				switch b := math.Float32bits(v / 16); dt {
+				case safetensors.F16: // sign, an exponent of about 1/32, and bits of the value
+					raw = binary.LittleEndian.AppendUint16(raw, uint16(b>>16&0x8000|0x2800|b>>13&0x3ff))
+				case safetensors.BF16:
+					raw = binary.LittleEndian.AppendUint16(raw, uint16(b>>16))
+				default:
+					raw = binary.LittleEndian.AppendUint32(raw, b)
+				}
+			}
+			return raw
+		}})
+	}
+	if err := safetensors.Write(path, out, map[string]string{"format": "pt"}); err != nil {
+		t.Fatal(err)
+	}
+}
