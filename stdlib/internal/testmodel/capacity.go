@@ -124,6 +124,7 @@ func capacityChild(t *testing.T, m model.Model, dir string, work func(m model.Mo
 	}
 	work(m, dev)
 	fmt.Println(capacitySay, status(t, "VmHWM:")-before, dev.Held()-base)
+	runtime.KeepAlive(m) // a run shares it between steps
 }
 
 // status is a line of /proc/self/status in bytes.

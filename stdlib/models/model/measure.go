@@ -1,6 +1,7 @@
 package model
 
 import (
+	"runtime"
 	"sync"
 
 	"lightbox/kernels/ops"
@@ -53,6 +54,7 @@ func Measure(m Model, f func(m Model, on *ops.Meter)) Estimate {
 		}
 	}
 	f(m, meter)
+	runtime.KeepAlive(m) // as a run keeps it for other steps
 	s := meter.Spent()
 	return Estimate{FLOPs: s.FLOPs, ReadBytes: s.Read, Weights: s.Mapped, Tensors: s.Held + s.Scratch}
 }
