@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"os/exec"
+	osexec "os/exec"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -15,6 +15,7 @@ import (
 
 	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
+	"lightbox/runtime/exec"
 	"lightbox/stdlib/models"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/nn"
@@ -76,7 +77,7 @@ func Capacity(t *testing.T, s Size, work func(m model.Model, dev *ops.Device)) m
 	for _, part := range strings.Split(t.Name(), "/") {
 		pattern = append(pattern, "^"+part+"$")
 	}
-	cmd := exec.Command(os.Args[0], "-test.run="+strings.Join(pattern, "/"), "-test.v")
+	cmd := osexec.Command(os.Args[0], "-test.run="+strings.Join(pattern, "/"), "-test.v")
 	cmd.Env = append(os.Environ(), capacityDir+"="+dir)
 	out, err := cmd.CombinedOutput()
 	_, said, ok := strings.Cut(string(out), capacitySay)
@@ -99,7 +100,9 @@ func mega(n int64) float64 { return float64(n) / 1e6 }
 
 // capacityChild does the work and says by how much the process grew and what the device held.
 func capacityChild(t *testing.T, m model.Model, dir string, work func(m model.Model, dev *ops.Device)) {
-	debug.SetGCPercent(40) // as package exec sets it
+	if _, _, err := exec.Use("cpu", 0); err != nil { // sets the collector
+		t.Fatal(err)
+	}
 	dev := ops.CPU()
 	warm := tensor.NewScratch()
 	x := warm.Empty(dev, tensor.F32, 256, 256)

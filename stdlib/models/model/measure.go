@@ -18,7 +18,10 @@ type Estimate struct {
 }
 
 // Resident is by how much a process grows that does the work, beside what it holds on the host.
-func (e Estimate) Resident() int64 { return e.Weights + e.Tensors }
+func (e Estimate) Resident() int64 { return e.Weights + e.Tensors + garbage }
+
+// garbage is what the Go heap grows by while any work runs: package exec collects no earlier.
+const garbage = 5 << 20
 
 // Host is what bytes of the Go heap take, garbage included: package exec lets the heap grow by two fifths between
 // collections.
