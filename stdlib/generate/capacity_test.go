@@ -16,11 +16,11 @@ import (
 // plan runs, tell it of all.
 func TestCapacity(t *testing.T) {
 	for i, s := range testmodel.Sizes() {
-		for k, o := range []Options{Greedy(24).Batch(1), Greedy(24).Batch(8), Beam(4, 24)} {
+		for _, o := range []Options{Greedy(24).Batch(1), Greedy(24).Batch(8), Beam(4, 24)} {
 			o = o.filled()
 			t.Run(fmt.Sprintf("%s, batch %d, beams %d", s.Name, o.BatchSize, o.Beams), func(t *testing.T) {
-				if os.Getenv("LIGHTBOX_LONG") == "" && i != k {
-					t.Skip("one of them for each family is enough without LIGHTBOX_LONG=1")
+				if os.Getenv("LIGHTBOX_LONG") == "" && i > 0 {
+					t.Skip("the first model is enough without LIGHTBOX_LONG=1")
 				}
 				batch := o.BatchSize
 				if o.Beams > 1 {
