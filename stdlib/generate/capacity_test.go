@@ -27,11 +27,7 @@ func TestCapacity(t *testing.T) {
 					batch = 2 // one after the other
 				}
 				whole := testmodel.Capacity(t, s, func(m model.Model, _ *ops.Device) {
-					size := m.Info().ImageSize
-					sample, err := m.Blank(size[0], size[1], guessPrompt, 0)
-					if err != nil {
-						t.Fatal(err)
-					}
+					sample := blank(t, m)
 					seqs := make([]*sequence, batch)
 					for i := range seqs {
 						seqs[i] = &sequence{sample: sample}
@@ -44,7 +40,8 @@ func TestCapacity(t *testing.T) {
 						t.Fatal(err)
 					}
 				})
-				u, err := measure(s.Skeleton(t), o, batch)
+				m := s.Skeleton(t)
+				u, err := measure(m, o, blank(t, m), batch)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -54,4 +51,14 @@ func TestCapacity(t *testing.T) {
 			})
 		}
 	}
+}
+
+// blank is a usual prompt.
+func blank(t *testing.T, m model.Model) *model.Sample {
+	t.Helper()
+	sample, _, err := model.Typical(m, model.Shapes(m, nil, 20, false), 1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sample
 }

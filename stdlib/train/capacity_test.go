@@ -50,8 +50,7 @@ func TestCapacity(t *testing.T) {
 				c.GradAccumSteps, c.KeepBest = 2, true
 				c = c.filled()
 				testmodel.Capacity(t, s, func(m model.Model, dev *ops.Device) {
-					size := m.Info().ImageSize
-					sample, err := m.Blank(size[0], size[1], guessText, guessLoss)
+					sample, _, err := model.Typical(m, model.Shapes(m, nil, 20, true), 1, 1)
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -13,8 +13,6 @@ import (
 // Guesses for the estimate of a plan: what is known only once the set is read.
 const (
 	guessExamples = 2000 // where the set cannot be counted
-	guessText     = 64   // tokens of prompt and caption
-	guessLoss     = 32   // of which caption
 	guessClasses  = 8    // of an attribute
 )
 
@@ -37,13 +35,25 @@ func cost(s step.Step, c Config, skeleton func() (model.Model, error), what stri
 	}
 	c = c.filled()
 	n, valid, note := splits(s)
-	key := fmt.Sprint(s.Op.Name, s.In[0].Key(), what, c.BatchSize, c.GradAccumSteps, c.GradientCheckpointing, c.KeepBest, min(n, c.BatchSize*c.GradAccumSteps), min(valid, c.BatchSize), c.again(n))
+	looks := data.Glimpse(s.In[len(s.In)-1], "train")
+	key := fmt.Sprint(s.Op.Name, s.In[0].Key(), what, c.BatchSize, c.GradAccumSteps, c.GradientCheckpointing, c.KeepBest, c.Prompt,
+		min(n, c.BatchSize*c.GradAccumSteps), min(valid, c.BatchSize), c.again(n), looks)
 	u, err := model.Measured(key, func() (usage, error) {
 		m, err := skeleton()
 		if err != nil {
 			return usage{}, err
 		}
-		return measure(m, c, n, valid, build)
+		mean, longest, err := model.Typical(m, shapes(m, looks, c), c.BatchSize, c.steps(n)*c.GradAccumSteps)
+		if err != nil {
+			return usage{}, err
+		}
+		u, err := measure(m, c, mean, n, valid, build)
+		if err == nil && longest != mean { // the work is that of many batches, the peak that of one
+			var peak usage
+			peak, err = measure(m, c, longest, n, valid, build)
+			u.Estimate = peak.Estimate
+		}
+		return u, err
 	})
 	if err != nil {
 		return step.Cost{}
@@ -55,6 +65,15 @@ func cost(s step.Step, c Config, skeleton func() (model.Model, error), what stri
 	flops += float64(evaluations(c, n, steps, valid)*valid) * u.valid
 	return step.Cost{FLOPs: flops, ReadBytes: float64(steps) * u.read, PeakBytes: u.Resident() + u.more(c, n, valid),
 		DiskBytes: u.disk, Note: fmt.Sprintf("%d steps of %d%s", steps, c.BatchSize*c.GradAccumSteps, note)}
+}
+
+// shapes are those of the examples at which a plan looked.
+func shapes(m model.Model, looks []data.Look, c Config) []model.Shape {
+	var out []model.Look
+	for _, l := range looks {
+		out = append(out, model.Look(l))
+	}
+	return model.Shapes(m, out, len(c.Prompt), true)
 }
 
 // usage is what a job takes.
@@ -69,13 +88,9 @@ type usage struct {
 	disk           int64 // bytes of the result
 }
 
-// measure runs two optimiser steps and an evaluation of the job on a blank model.
-func measure(m model.Model, c Config, n, valid int, build func(model.Model, *ops.Device) (job, error)) (usage, error) {
-	size := m.Info().ImageSize
-	sample, err := m.Blank(size[0], size[1], guessText, guessLoss)
-	if err != nil {
-		return usage{}, err
-	}
+// measure runs a few optimiser steps and an evaluation of the job on a model without memory, all examples being the sample.
+func measure(m model.Model, c Config, sample *model.Sample, n, valid int, build func(model.Model, *ops.Device) (job, error)) (usage, error) {
+	var err error
 	u := usage{examples: max(1, min(n, c.BatchSize*c.GradAccumSteps))}
 	u.Estimate = model.Measure(m, func(m model.Model, on *ops.Meter) {
 		var j job
