@@ -56,6 +56,9 @@ func Measure(m Model, f func(m Model, on *ops.Meter)) Estimate {
 			p.Tensor = meter.Empty(dt, p.Shape...)
 		}
 	}
+	for _, b := range m.Buffers() {
+		b.Tensor = meter.Empty(tensor.F32, b.Shape...)
+	}
 	f(m, meter)
 	runtime.KeepAlive(m) // as a run keeps it for other steps
 	s := meter.Spent()
