@@ -1,16 +1,13 @@
 package data
 
 import (
-	"image"
-	_ "image/gif" // headers
-	_ "image/jpeg"
-	_ "image/png"
 	"io"
 	"os"
 	"path/filepath"
 	"sync"
 
 	"lightbox/runtime/step"
+	"lightbox/stdlib/vision"
 )
 
 // A Look is what an example costs a model: the size of its image, and the lengths of its texts in bytes.
@@ -57,7 +54,10 @@ func glimpse(ref step.Ref, split string, n int) []Look {
 	looks := glimpse(s.In[0], split, n)
 	if p, ok := s.Params.(Standard); ok {
 		for i := range looks {
-			looks[i].Width, looks[i].Height = p.size(looks[i].Width, looks[i].Height)
+			if looks[i].Width == 0 {
+				continue
+			}
+			looks[i].Width, looks[i].Height = vision.StandardSize(looks[i].Width, looks[i].Height, p.LongestSide, p.Square)
 		}
 	}
 	return looks
@@ -214,24 +214,8 @@ func rocoImage(dir, split, id string) string {
 // lookAt reads the header of the example's image.
 func lookAt(path string, ex Example) Look {
 	l := Look{Image: path != "", Prompt: len(ex.Prompt), Caption: len(ex.Caption)}
-	f, err := os.Open(path)
-	if err != nil {
-		return l
-	}
-	defer f.Close()
-	if c, _, err := image.DecodeConfig(f); err == nil {
-		l.Width, l.Height = c.Width, c.Height
+	if w, h, err := imageSize(path); err == nil {
+		l.Width, l.Height = w, h
 	}
 	return l
-}
-
-// size is that of an image of w x h once standardised.
-func (s *Standard) size(w, h int) (int, int) {
-	if long := max(w, h); s.LongestSide > 0 && long > s.LongestSide {
-		w, h = max(1, w*s.LongestSide/long), max(1, h*s.LongestSide/long)
-	}
-	if s.Square {
-		w, h = max(w, h), max(w, h)
-	}
-	return w, h
 }
