@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"lightbox/stdlib/models/cnntransformer"
 	"lightbox/stdlib/models/llava"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/models/visiongpt2"
@@ -18,6 +19,7 @@ func families() []model.Family {
 	return []model.Family{
 		llava.Family(),
 		visiongpt2.Family(),
+		cnntransformer.Family(),
 	}
 }
 
