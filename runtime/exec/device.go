@@ -83,8 +83,8 @@ func Measure() Rates {
 }
 
 // settle gives back what the last steps left behind, so that a step's memory
-// is its own: tensors that nobody holds go to the device's pool, the pool to
-// Go's heap, the heap to the system.
+// is its own: tensors that nobody holds go to the device's pool, the pool and
+// Go's heap to the system.
 func settle() {
 	runtime.GC()
 	ops.CPU().Trim()

@@ -8,14 +8,14 @@ import (
 	"testing"
 
 	"lightbox/kernels/ops"
-	"lightbox/stdlib/internal/testmodel"
+	"lightbox/stdlib/internal/capacity"
 	"lightbox/stdlib/models/model"
 )
 
 // TestCapacity: the memory of loading and of writing captions is what was predicted, and the first few tokens, which a
 // plan runs, tell it of all.
 func TestCapacity(t *testing.T) {
-	for i, s := range testmodel.Sizes() {
+	for i, s := range capacity.Sizes() {
 		for _, o := range []Options{Greedy(24).Batch(1), Greedy(24).Batch(8), Beam(4, 24)} {
 			o = o.filled()
 			t.Run(fmt.Sprintf("%s, batch %d, beams %d", s.Name, o.BatchSize, o.Beams), func(t *testing.T) {
@@ -26,7 +26,7 @@ func TestCapacity(t *testing.T) {
 				if o.Beams > 1 {
 					batch = 2 // one after the other
 				}
-				whole := testmodel.Capacity(t, s, func(m model.Model, _ *ops.Device) {
+				whole := capacity.Check(t, s, func(m model.Model, _ *ops.Device) {
 					sample := blank(t, m)
 					seqs := make([]*sequence, batch)
 					for i := range seqs {

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"lightbox/kernels/ops"
-	"lightbox/stdlib/internal/testmodel"
+	"lightbox/stdlib/internal/capacity"
 	"lightbox/stdlib/lora"
 	"lightbox/stdlib/models/model"
 )
@@ -40,7 +40,7 @@ func TestCapacity(t *testing.T) {
 			return attributeJob(m, heads, func(_ *head, _ *source, at []int) []int32 { return make([]int32, len(at)) })
 		}},
 	}
-	for i, s := range testmodel.Sizes() {
+	for i, s := range capacity.Sizes() {
 		for k, kind := range kinds {
 			t.Run(s.Name+", "+kind.name, func(t *testing.T) {
 				if os.Getenv("LIGHTBOX_LONG") == "" && (i > 0 || k > 1) {
@@ -49,7 +49,7 @@ func TestCapacity(t *testing.T) {
 				c := kind.c
 				c.GradAccumSteps, c.KeepBest = 2, true
 				c = c.filled()
-				testmodel.Capacity(t, s, func(m model.Model, dev *ops.Device) {
+				capacity.Check(t, s, func(m model.Model, dev *ops.Device) {
 					sample, _, err := model.Typical(m, model.Shapes(m, nil, 20, true), 1, 1)
 					if err != nil {
 						t.Fatal(err)

@@ -1,4 +1,8 @@
-package testmodel
+// Package capacity holds predictions of memory against processes of their own, for every family alike. Sizes is its list of
+// models; the tests of training and generation bring the work.
+//
+// It knows neither, and no program imports it.
+package capacity
 
 import (
 	"encoding/binary"
@@ -16,6 +20,7 @@ import (
 	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
 	"lightbox/runtime/exec"
+	"lightbox/stdlib/internal/testmodel"
 	"lightbox/stdlib/models"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/nn"
@@ -34,6 +39,7 @@ func Sizes() []Size {
 		{"llava f16, two layers of features", `{"model_type": "llava", "torch_dtype": "float16", "image_token_index": 3000, "vision_feature_layer": [-2, 1], "text_config": {"model_type": "mistral", "vocab_size": 6000, "hidden_size": 512, "intermediate_size": 1408, "num_hidden_layers": 6, "num_attention_heads": 8, "num_key_value_heads": 1, "head_dim": 64, "sliding_window": null}, "vision_config": {"hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 7, "num_attention_heads": 4, "image_size": 80, "patch_size": 8}}`},
 		{"llava bf16, tied", `{"model_type": "llava", "dtype": "bfloat16", "image_token_index": 3000, "vision_feature_layer": -1, "vision_feature_select_strategy": "full", "tie_word_embeddings": true, "text_config": {"vocab_size": 4000, "hidden_size": 480, "intermediate_size": 1280, "num_hidden_layers": 8, "num_attention_heads": 6, "attention_bias": true, "mlp_bias": true, "tie_word_embeddings": true}, "vision_config": {"hidden_size": 288, "intermediate_size": 600, "num_hidden_layers": 5, "num_attention_heads": 4, "image_size": 75, "patch_size": 7, "hidden_act": "gelu"}}`},
 		{"visiongpt2", `{"model_type": "vision-encoder-decoder", "torch_dtype": "float32", "decoder_start_token_id": 0, "eos_token_id": 0, "encoder": {"model_type": "vit", "hidden_size": 256, "num_hidden_layers": 6, "num_attention_heads": 4, "intermediate_size": 640, "image_size": 80, "patch_size": 8}, "decoder": {"model_type": "gpt2", "add_cross_attention": true, "is_decoder": true, "vocab_size": 4000, "n_positions": 256, "n_embd": 384, "n_layer": 6, "n_head": 6}}`},
+		{"cnntransformer", `{"architectures": ["CNNTransformerForCaptioning"], "model_type": "cnn-transformer", "decoder_start_token_id": 0, "eos_token_id": 0, "torch_dtype": "float32", "encoder": {"model_type": "densenet", "block_config": [4, 6, 8], "growth_rate": 24, "num_init_features": 48, "bn_size": 4, "image_size": 96}, "decoder": {"model_type": "transformer_decoder", "vocab_size": 6000, "d_model": 512, "nhead": 8, "num_layers": 5, "dim_feedforward": 1536, "max_positions": 256, "activation": "relu", "tie_word_embeddings": true}}`},
 	}
 }
 
@@ -41,7 +47,7 @@ func Sizes() []Size {
 func (s Size) Skeleton(t testing.TB) model.Model {
 	t.Helper()
 	dir := t.TempDir()
-	Put(t, filepath.Join(dir, "config.json"), []byte(s.Config))
+	testmodel.Put(t, filepath.Join(dir, "config.json"), []byte(s.Config))
 	m, err := models.Load(dir, models.ConfigOnly).All()[0].Skeleton()
 	if err != nil {
 		t.Fatal(err)
@@ -50,18 +56,18 @@ func (s Size) Skeleton(t testing.TB) model.Model {
 }
 
 const (
-	capacityDir = "LIGHTBOX_TEST_CAPACITY" // to the child: where the weights are
-	capacitySay = "capacity of the child: "
+	childDir  = "LIGHTBOX_TEST_CAPACITY" // to the child: where the weights are
+	childSays = "capacity of the child: "
 )
 
-// Capacity holds what model.Measure predicts of the work against what a process of its own takes that loads the weights
+// Check holds what model.Measure predicts of the work against what a process of its own takes that loads the weights
 // and does it: the resident size within a tenth, and the device's memory exactly. work must be all that the test does
 // with the model. It gives the prediction.
-func Capacity(t *testing.T, s Size, work func(m model.Model, dev *ops.Device)) model.Estimate {
+func Check(t *testing.T, s Size, work func(m model.Model, dev *ops.Device)) model.Estimate {
 	t.Helper()
 	m := s.Skeleton(t)
-	if dir := os.Getenv(capacityDir); dir != "" {
-		capacityChild(t, m, dir, work)
+	if dir := os.Getenv(childDir); dir != "" {
+		child(t, m, dir, work)
 		return model.Estimate{}
 	}
 	if runtime.GOOS != "linux" {
@@ -79,9 +85,9 @@ func Capacity(t *testing.T, s Size, work func(m model.Model, dev *ops.Device)) m
 		pattern = append(pattern, "^"+part+"$")
 	}
 	cmd := osexec.Command(os.Args[0], "-test.run="+strings.Join(pattern, "/"), "-test.v")
-	cmd.Env = append(os.Environ(), capacityDir+"="+dir)
+	cmd.Env = append(os.Environ(), childDir+"="+dir)
 	out, err := cmd.CombinedOutput()
-	_, said, ok := strings.Cut(string(out), capacitySay)
+	_, said, ok := strings.Cut(string(out), childSays)
 	var grown, held int64
 	if _, scan := fmt.Sscan(said, &grown, &held); err != nil || !ok || scan != nil {
 		t.Fatalf("%v: %v\n%s", cmd.Args, err, out)
@@ -99,8 +105,8 @@ func Capacity(t *testing.T, s Size, work func(m model.Model, dev *ops.Device)) m
 
 func mega(n int64) float64 { return float64(n) / 1e6 }
 
-// capacityChild does the work and says by how much the process grew and what the device held.
-func capacityChild(t *testing.T, m model.Model, dir string, work func(m model.Model, dev *ops.Device)) {
+// child does the work and says by how much the process grew and what the device held.
+func child(t *testing.T, m model.Model, dir string, work func(m model.Model, dev *ops.Device)) {
 	if _, _, err := exec.Use("cpu", 0); err != nil { // sets the collector
 		t.Fatal(err)
 	}
@@ -120,14 +126,14 @@ func capacityChild(t *testing.T, m model.Model, dir string, work func(m model.Mo
 		t.Fatal(err)
 	}
 	var params []nn.Named
-	for _, p := range m.Params() {
+	for _, p := range append(m.Params(), m.Buffers()...) {
 		params = append(params, nn.Named{Name: p.Name, Param: p.Param})
 	}
 	if err := model.LoadWeights(dev, a, params, model.Names{Canonical: func(s string) string { return s }}); err != nil {
 		t.Fatal(err)
 	}
 	work(m, dev)
-	fmt.Println(capacitySay, status(t, "VmHWM:")-before, dev.Held()-base)
+	fmt.Println(childSays, status(t, "VmHWM:")-before, dev.Held()-base)
 	runtime.KeepAlive(m) // a run shares it between steps
 }
 
@@ -149,15 +155,21 @@ func status(t *testing.T, key string) int64 {
 func writeRandom(t testing.TB, m model.Model, path string) {
 	t.Helper()
 	var out []safetensors.Tensor
-	for _, p := range m.Params() {
+	for _, p := range append(m.Params(), m.Buffers()...) {
+		if p.Counter {
+			continue // may be absent
+		}
 		dt := map[string]safetensors.DType{"bfloat16": safetensors.BF16, "float16": safetensors.F16}[m.Info().DType]
 		if dt == "" {
 			dt = safetensors.F32
 		}
 		out = append(out, safetensors.Tensor{Name: p.Name, DType: dt, Shape: p.Shape, Data: func() []byte {
-			values := Hashed(p.Name, int(p.Numel()))
+			values := testmodel.Hashed(p.Name, int(p.Numel()))
 			raw := make([]byte, 0, len(values)*dt.Size())
 			for _, v := range values {
+				if p.Buffer {
+					v = 1 // a variance
+				}
 				switch b := math.Float32bits(v / 16); dt {
 				case safetensors.F16: // sign, an exponent of about 1/32, and bits of the value
 					raw = binary.LittleEndian.AppendUint16(raw, uint16(b>>16&0x8000|0x2800|b>>13&0x3ff))
