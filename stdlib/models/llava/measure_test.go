@@ -3,6 +3,7 @@ package llava
 import (
 	"context"
 	"math"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -86,8 +87,12 @@ func TestMeasure(t *testing.T) {
 
 // TestMeasuredWeights: planned weights have the bytes of loaded ones, mapped ones as mapped.
 func TestMeasuredWeights(t *testing.T) {
-	for _, name := range cases {
-		planned, err := New(read(t, filepath.Join("testdata", name, "config.json")))
+	for _, name := range family.Cases {
+		raw, err := os.ReadFile(filepath.Join("testdata", name, "config.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		planned, err := New(raw)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +107,7 @@ func TestMeasuredWeights(t *testing.T) {
 			}
 		})
 		dev := tensor.NewDevice(ops.CPU().Memory())
-		loaded, err := Open(ops.With(context.Background(), dev), writeCheckpoint(t, name))
+		loaded, err := Open(ops.With(context.Background(), dev), family.Checkpoint(t, name))
 		if err != nil {
 			t.Fatal(err)
 		}
