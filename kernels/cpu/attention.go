@@ -43,6 +43,16 @@ func borrow(n int) *[]float32 {
 	return p
 }
 
+// AttentionScratch bounds the bytes that a goroutine takes for blocks, by the most keys of a sequence; more than two
+// products are the backward.
+func AttentionScratch(keys, products int) int {
+	blocks := 1
+	if products > 2 {
+		blocks = 2
+	}
+	return 4 * blocks * queryBlock * keys
+}
+
 func giveBack(p *[]float32) { blockPool.Put(p) }
 
 // block is a run of queries of one sequence and head.

@@ -33,6 +33,7 @@ func Attention(q, k, v *tensor.Tensor, seg Segments, o AttnOptions) *tensor.Tens
 	out := like(tape, q)
 	most := tape.Empty(dev, tensor.F32, q.Dim(0), a.Heads)
 	sum := tape.Empty(dev, tensor.F32, q.Dim(0), a.Heads)
+	spendAttention(out, a, 2)
 	launch("attention_forward", func() {
 		a := a
 		a.Max, a.Sum = f32(most), f32(sum)
@@ -45,6 +46,7 @@ func Attention(q, k, v *tensor.Tensor, seg Segments, o AttnOptions) *tensor.Tens
 		starts := slices.Clone(seg.keys())
 		tape.Record(op, out, []*tensor.Tensor{q, k, v, out, most, sum}, func(dout *tensor.Tensor) {
 			dq, dk, dv := sumOf(sq), sumOf(sk), sumOf(sv)
+			spendAttention(dout, a, 5)
 			launch("attention_backward", func() {
 				a := a
 				a.Max, a.Sum = f32(most), f32(sum)
@@ -106,6 +108,7 @@ func AttentionCached(q *tensor.Tensor, starts []int, ks, vs []*tensor.Tensor, o 
 	out := like(tape, q)
 	most := tape.Empty(q.Device(), tensor.F32, q.Dim(0), a.Heads)
 	sum := tape.Empty(q.Device(), tensor.F32, q.Dim(0), a.Heads)
+	spendAttention(out, a, 2)
 	launch("attention_forward", func() {
 		a.Max, a.Sum = f32(most), f32(sum)
 		for s := range ks {

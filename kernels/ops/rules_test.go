@@ -152,30 +152,27 @@ func TestSequencesAlone(t *testing.T) {
 	}
 }
 
-// TestFrozen: a frozen Linear keeps neither its input nor a gradient, and the input's memory can be collected.
+// TestFrozen: a frozen Linear keeps neither its input nor a gradient, and a scope frees the input's memory.
 func TestFrozen(t *testing.T) {
 	d := tensor.NewDevice(cpu.Host{})
 	w := d.Zeros(tensor.BF16, 64, 64)
 	leaf := d.Zeros(tensor.F32, 32, 64)
 	leaf.SetRequiresGrad(true)
+	used := func() int { n, _, _ := d.Usage(); return n }
 	tape := tensor.NewTape()
-	x := tape.Track(leaf)
-	for range 4 {
-		x = Linear(x, w, nil)
-	}
+	before, one := used(), 32*64*4
+	x := tape.Scope(func(xs ...*tensor.Tensor) *tensor.Tensor {
+		x := xs[0]
+		for range 4 {
+			x = Linear(x, w, nil)
+		}
+		return x
+	}, tape.Track(leaf))
 	if tape.SavedBytes() != 0 {
 		t.Errorf("four frozen linears keep %d bytes, want 0", tape.SavedBytes())
 	}
-	used := func() int { n, _, _ := d.Usage(); return n }
-	before, one := used(), 32*64*4
-	for range 10 { // cleanups run after a collection, on their own goroutine
-		runtime.GC()
-		if used() <= before-3*one {
-			break
-		}
-	}
-	if got := used(); got > before-3*one {
-		t.Errorf("%d bytes in use after a collection, want the inner results gone: at most %d", got, before-3*one)
+	if got := used(); got != before+one {
+		t.Errorf("%d bytes in use after the scope, want those of its result alone: %d", got, before+one)
 	}
 	tape.Backward(Sum(x))
 	if w.Grad() != nil {
@@ -299,25 +296,28 @@ func TestCheckpointMemory(t *testing.T) {
 		y := Dropout(SiLU(Linear(xs[0], w, nil)), 0.2, 1, 1)
 		return Add(GELU(Linear(y, w, nil)), xs[0])
 	}
-	run := func(checkpoint bool) (grads []float32, saved int) {
+	run := func(wrap func(*tensor.Tape, func(...*tensor.Tensor) *tensor.Tensor, ...*tensor.Tensor) *tensor.Tensor) (grads []float32, saved int) {
 		w.SetRequiresGrad(true)
 		w.DropGrad()
 		tape := tensor.NewTape()
 		h := tape.Track(x)
 		for range 3 {
-			if checkpoint {
-				h = tape.Checkpoint(layer, h)
-			} else {
-				h = layer(h)
-			}
+			h = wrap(tape, layer, h)
 		}
 		saved = tape.SavedBytes()
 		tape.Backward(Sum(Mul(h, h)))
 		tape.Release()
 		return Floats(w.Grad()), saved
 	}
-	plain, keeps := run(false)
-	again, less := run(true)
+	plain, keeps := run(func(_ *tensor.Tape, f func(...*tensor.Tensor) *tensor.Tensor, xs ...*tensor.Tensor) *tensor.Tensor {
+		return f(xs...)
+	})
+	scoped, same := run((*tensor.Tape).Scope)
+	sameBits(t, "gradient with scopes", scoped, plain)
+	if same != keeps {
+		t.Errorf("with scopes the tape keeps %d bytes, without %d", same, keeps)
+	}
+	again, less := run((*tensor.Tape).Checkpoint)
 	if less >= keeps/2 {
 		t.Errorf("with checkpoints the tape keeps %d bytes, without %d", less, keeps)
 	}

@@ -26,27 +26,46 @@ func write(ctx context.Context, m model.Model, o Options, seqs []*sequence) erro
 	eos := m.Info().EOS
 	next, err := prefill(ctx, m, o, seqs)
 	for err == nil {
-		going := seqs[:0:0]
-		b := &model.Batch{Tape: tensor.NewScratch()}
+		going, last := seqs[:0:0], next[:0:0]
 		for i, s := range seqs {
-			if slices.Contains(eos, next[i]) {
+			end := slices.Contains(eos, next[i])
+			if !end {
+				s.out = append(s.out, next[i])
+			}
+			if end || len(s.out) == o.MaxNewTokens {
+				s.free()
 				continue
 			}
-			s.out = append(s.out, next[i])
-			if len(s.out) == o.MaxNewTokens {
-				continue
-			}
-			going = append(going, s)
-			b.Tokens = append(b.Tokens, next[i:i+1])
-			b.KV = append(b.KV, s.kv)
+			going, last = append(going, s), append(last, next[i])
 		}
 		if seqs = going; len(seqs) == 0 {
 			return nil
 		}
-		next = choose(m, b, seqs)
+		next = advance(m, seqs, last)
 		err = ctx.Err()
 	}
+	for _, s := range seqs {
+		s.free()
+	}
 	return err
+}
+
+// advance gives each sequence's token after last.
+func advance(m model.Model, seqs []*sequence, last []int32) []int32 {
+	b := &model.Batch{Tape: tensor.NewScratch()}
+	for i, s := range seqs {
+		b.Tokens = append(b.Tokens, last[i:i+1])
+		b.KV = append(b.KV, s.kv)
+	}
+	return choose(m, b, seqs)
+}
+
+// free hands back the sequence's cache, if it has one.
+func (s *sequence) free() {
+	if s.kv != nil {
+		s.kv.Free()
+		s.kv = nil
+	}
 }
 
 // prefill runs the prompts, a few at a time, and gives each sequence's first token.

@@ -284,7 +284,7 @@ func TestLists(t *testing.T) {
 
 // TestEmbedded: the tiny checkpoint loads, or says how it is made while it is absent.
 func TestEmbedded(t *testing.T) {
-	s := Load(Tiny)
+	s := Load(TinyLLaVA)
 	errs := planErrors(s)
 	if _, err := tinyFiles.ReadFile("tiny/config.json"); err != nil {
 		if !strings.Contains(errs, `checkpoint "tiny-llava" is not embedded in this build; make it with recipes/pretrain_tiny`) {

@@ -2,8 +2,8 @@ package train
 
 import (
 	"fmt"
-	"slices"
 
+	"lightbox/kernels/ops"
 	"lightbox/runtime/step"
 	"lightbox/stdlib/data"
 	"lightbox/stdlib/models/model"
@@ -14,6 +14,7 @@ const (
 	guessExamples = 2000 // where the set cannot be counted
 	guessText     = 64   // tokens of prompt and caption
 	guessLoss     = 32   // of which caption
+	guessClasses  = 8    // of an attribute
 )
 
 // splits is the number of training and validation examples of the step's set, and how a plan speaks of it.
@@ -28,51 +29,118 @@ func splits(s step.Step) (train, valid int, note string) {
 	return counts["train"], counts["valid"], fmt.Sprintf(" on %d examples", counts["train"])
 }
 
-// cost estimates a training run from the model's configuration; full is with gradients of the base's weights. trained says how many parameters it changes and
-// whether the vision tower is left alone.
-func cost(s step.Step, c Config, skeleton func() (model.Model, error), full bool, trained func(model.Model) (params int64, frozen bool)) step.Cost {
+// cost estimates a training run by running its steps without memory. what tells jobs of one step's configuration apart.
+func cost(s step.Step, c Config, skeleton func() (model.Model, error), what string, build func(model.Model, *ops.Device) (job, error)) step.Cost {
 	if skeleton == nil {
-		return step.Cost{}
-	}
-	m, err := skeleton()
-	if err != nil {
 		return step.Cost{}
 	}
 	c = c.filled()
 	n, valid, note := splits(s)
-	params, frozen := trained(m)
-	work := model.Work{Sequences: c.BatchSize, Tokens: m.Info().ImageTokens + guessText, Rows: guessLoss,
-		Images: c.BatchSize, Train: true, Full: full, Checkpoint: c.GradientCheckpointing}
-	e := m.Estimate(work)
+	key := fmt.Sprint(s.Op.Name, s.In[0].Key(), what, c.BatchSize, c.GradAccumSteps, c.GradientCheckpointing, c.KeepBest, min(n, c.BatchSize*c.GradAccumSteps), min(valid, c.BatchSize), c.again(n))
+	u, err := model.Measured(key, func() (usage, error) {
+		m, err := skeleton()
+		if err != nil {
+			return usage{}, err
+		}
+		return measure(m, c, n, valid, build)
+	})
+	if err != nil {
+		return step.Cost{}
+	}
 	steps := c.steps(n)
-	passes := float64(steps * c.GradAccumSteps)
-	vision := visionFLOPs(m, work)
-	flops := passes * e.FLOPs
-	if frozen { // forward only, and once per image
-		per := vision / float64(c.BatchSize)
-		flops = passes*(e.FLOPs-factor(work)*vision) + per*float64(min(n, steps*c.BatchSize*c.GradAccumSteps))
-	}
-	evals := evaluations(c, n, steps, valid)
-	flops += float64(evals*valid) * e.FLOPs / float64(3*c.BatchSize)
-	return step.Cost{FLOPs: flops, ReadBytes: passes * e.ReadBytes,
-		PeakBytes: model.Resident(e.Weights, e.Activation+stateBytes(c, params, valid)+keptEstimate(c, m.Info(), n, valid, frozen)),
-		DiskBytes: 4 * params, Note: fmt.Sprintf("%d steps of %d%s", steps, c.BatchSize*c.GradAccumSteps, note)}
+	seen := min(n, steps*c.BatchSize*c.GradAccumSteps) // examples that are read at least once
+	first := float64(seen) / float64(u.examples)       // steps with examples not seen before
+	flops := first*u.first + max(0, float64(steps)-first)*u.again
+	flops += float64(evaluations(c, n, steps, valid)*valid) * u.valid
+	return step.Cost{FLOPs: flops, ReadBytes: float64(steps) * u.read, PeakBytes: u.Resident() + u.more(c, n, valid),
+		DiskBytes: u.disk, Note: fmt.Sprintf("%d steps of %d%s", steps, c.BatchSize*c.GradAccumSteps, note)}
 }
 
-// factor is how often Estimate counts the vision tower's forward pass in training.
-func factor(w model.Work) float64 {
-	if w.Full {
-		return 3
-	}
-	return 2
+// usage is what a job takes.
+type usage struct {
+	model.Estimate         // of optimiser steps and a batch of "valid"
+	examples       int     // of an optimiser step
+	read           float64 // bytes of weights read in a step
+	first, again   float64 // FLOPs of a step whose examples were not seen before, and of one whose examples were
+	valid          float64 // FLOPs of an example of "valid"
+	frozen         bool
+	item, sample   int64 // bytes of an example as it is kept, and as it is encoded
+	disk           int64 // bytes of the result
 }
 
-// visionFLOPs is the forward pass of the batch's images.
-func visionFLOPs(m model.Model, w model.Work) float64 {
-	w.Train, w.Full = false, false
-	with := m.Estimate(w).FLOPs
-	w.Images = 0
-	return with - m.Estimate(w).FLOPs
+// measure runs two optimiser steps and an evaluation of the job on a blank model.
+func measure(m model.Model, c Config, n, valid int, build func(model.Model, *ops.Device) (job, error)) (usage, error) {
+	size := m.Info().ImageSize
+	sample, err := m.Blank(size[0], size[1], guessText, guessLoss)
+	if err != nil {
+		return usage{}, err
+	}
+	u := usage{examples: max(1, min(n, c.BatchSize*c.GradAccumSteps))}
+	u.Estimate = model.Measure(m, func(m model.Model, on *ops.Meter) {
+		var j job
+		if j, err = build(m, on.Device); err != nil {
+			return
+		}
+		for _, p := range j.params {
+			u.disk += 4 * int64(p.t.Numel())
+		}
+		t := start(on.Device, c, j, &source{m: m}, &source{m: m})
+		group := blanks(sample, u.examples, c.BatchSize, c.again(n))
+		began := on.Spent()
+		t.rehearse(0, group)
+		once := on.Spent()
+		t.rehearse(1, group)
+		twice := on.Spent()
+		if valid > 0 {
+			held := blanks(sample, min(valid, c.BatchSize), c.BatchSize, true)
+			t.obj.ended()
+			t.lossOf(held[0])
+			u.valid = (on.Spent().FLOPs - twice.FLOPs) / float64(len(held[0].items))
+			if c.KeepBest {
+				t.keepBest()
+			}
+			t.rehearse(2, group)
+		}
+		u.first, u.again, u.read = once.FLOPs-began.FLOPs, twice.FLOPs-once.FLOPs, twice.Read-once.Read
+		u.frozen = j.frozen
+	})
+	u.item = itemBytes(m.Info(), len(sample.Pixels), len(sample.IDs), sample.Rows, u.frozen)
+	u.sample = itemBytes(m.Info(), len(sample.Pixels), len(sample.IDs), sample.Rows, false)
+	return u, err
+}
+
+// rehearse is an optimiser step on examples whose values do not matter.
+func (t *trainer) rehearse(at int, group []batch) {
+	t.gradients(at, group, 1)
+	t.update(at, at+1, t.gradNorm())
+}
+
+// blanks are n copies of a sample in batches.
+func blanks(sample *model.Sample, n, per int, keep bool) []batch {
+	var out []batch
+	for i := range n {
+		if i%per == 0 {
+			out = append(out, batch{})
+		}
+		b, s := &out[len(out)-1], *sample
+		b.at, b.items = append(b.at, i), append(b.items, &item{Sample: &s, keep: keep})
+	}
+	return out
+}
+
+// more is the memory that measure leaves out: examples on the host, a few batches ahead of the training, and those that
+// later epochs find again.
+func (u usage) more(c Config, n, valid int) int64 {
+	const ahead = 6 // batches: source.ahead's, the one that it encodes, and the one in work
+	host := int64(min(n, (ahead+c.GradAccumSteps)*c.BatchSize)) * u.sample
+	kept := min(keptBytes, int64(valid)*u.item)
+	if c.again(n) {
+		kept += min(keptBytes, int64(max(0, n-u.examples))*u.item)
+	}
+	if u.frozen { // features are tensors
+		return kept + model.Host(host)
+	}
+	return model.Host(host + kept)
 }
 
 func evaluations(c Config, n, steps, valid int) int {
@@ -84,55 +152,4 @@ func evaluations(c Config, n, steps, valid int) int {
 		every = max(1, c.perEpoch(n))
 	}
 	return max(1, steps/every)
-}
-
-// stateBytes is what training holds beside the weights: parameters, gradients, two moments, and the best ones so far.
-func stateBytes(c Config, params int64, valid int) int64 {
-	copies := int64(4)
-	if c.KeepBest && valid > 0 {
-		copies++
-	}
-	return copies * 4 * params
-}
-
-// keptEstimate is the memory of the encoded examples that later epochs find again.
-func keptEstimate(c Config, info model.Info, n, valid int, frozen bool) int64 {
-	pixels := 3 * 14 * 14 * info.ImageTokens // of CLIP's patches
-	one := itemBytes(info, pixels, info.ImageTokens+guessText, info.ImageTokens, frozen)
-	kept := min(keptBytes, int64(valid)*one)
-	if c.steps(n) > c.perEpoch(n) {
-		kept += min(keptBytes, int64(n)*one)
-	}
-	return kept
-}
-
-// attributesCost is the vision tower alone, forward and backward.
-func attributesCost(s step.Step, p attributesParams) step.Cost {
-	if p.Skeleton == nil {
-		return step.Cost{}
-	}
-	m, err := p.Skeleton()
-	if err != nil {
-		return step.Cost{}
-	}
-	c := p.Config.filled()
-	n, valid, note := splits(s)
-	steps := c.steps(n)
-	work := model.Work{Sequences: 1, Tokens: 1, Images: c.BatchSize, Train: true, Full: true}
-	e := m.Estimate(work)
-	passes := float64(steps * c.GradAccumSteps)
-	return step.Cost{FLOPs: passes * 3 * visionFLOPs(m, work), ReadBytes: passes * e.ReadBytes,
-		PeakBytes: model.Resident(e.Weights, e.Weights+e.Activation+stateBytes(c, count(m, []model.Tower{model.Vision}), valid)+keptEstimate(c, m.Info(), n, valid, false)),
-		DiskBytes: e.Weights, Note: fmt.Sprintf("%d steps of %d%s", steps, c.BatchSize*c.GradAccumSteps, note)}
-}
-
-// count is the number of parameters in the towers; none means all.
-func count(m model.Model, towers []model.Tower) int64 {
-	n := int64(0)
-	for _, q := range m.Params() {
-		if len(towers) == 0 || slices.Contains(towers, q.Tower) {
-			n += q.Numel()
-		}
-	}
-	return n
 }

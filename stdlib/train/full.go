@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
 	"lightbox/runtime/step"
 	"lightbox/stdlib/data"
@@ -39,8 +40,8 @@ var fullOp = &step.Op{Name: "train.Full", Version: "1", Seeded: true,
 	},
 	Cost: func(s step.Step) step.Cost {
 		p := s.Params.(fullParams)
-		return cost(s, p.Config, p.Skeleton, true, func(m model.Model) (int64, bool) {
-			return count(m, p.Towers), len(p.Towers) > 0 && !slices.Contains(p.Towers, model.Vision)
+		return cost(s, p.Config, p.Skeleton, fmt.Sprint(p.Towers), func(m model.Model, _ *ops.Device) (job, error) {
+			return whole(m.Trainable(), p.Config.filled(), p.Towers), nil
 		})
 	},
 	Run: func(ctx *step.Context, dir string) error {
@@ -50,10 +51,7 @@ var fullOp = &step.Op{Name: "train.Full", Version: "1", Seeded: true,
 		if err != nil {
 			return err
 		}
-		params := thaw(m, func(q model.Param) bool { return len(p.Towers) == 0 || slices.Contains(p.Towers, q.Tower) })
-		frozen := len(p.Towers) > 0 && !slices.Contains(p.Towers, model.Vision)
-		train.frozen, valid.frozen = frozen, frozen
-		t, err := newTrainer(ctx, c, params, captioning(m, c), train, valid)
+		t, err := newTrainer(ctx, c, whole(m, c, p.Towers), train, valid)
 		if err != nil {
 			return err
 		}
@@ -62,6 +60,12 @@ var fullOp = &step.Op{Name: "train.Full", Version: "1", Seeded: true,
 		}
 		return m.Save(dir, tensor.F32)
 	}}
+
+// whole lets the towers of m be trained; none named means all.
+func whole(m model.Model, c Config, towers []model.Tower) job {
+	in := func(t model.Tower) bool { return len(towers) == 0 || slices.Contains(towers, t) }
+	return job{params: thaw(m, func(q model.Param) bool { return in(q.Tower) }), obj: captioning(m, c), frozen: !in(model.Vision)}
+}
 
 // openFull gives a private float32 copy of the first input's model, and the splits of the last.
 func openFull(ctx *step.Context, c Config) (model.Model, *source, *source, error) {

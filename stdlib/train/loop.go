@@ -33,6 +33,13 @@ type objective struct {
 	ended func()
 }
 
+// A job is what a kind of training makes of a model: what changes, and what for.
+type job struct {
+	params []param
+	obj    objective
+	frozen bool // nothing in the vision tower trains
+}
+
 type trainer struct {
 	cfg    Config
 	seed   uint64
@@ -46,19 +53,27 @@ type trainer struct {
 	valid  *source
 }
 
-func newTrainer(ctx *step.Context, cfg Config, params []param, obj objective, train, valid *source) (*trainer, error) {
+func newTrainer(ctx *step.Context, cfg Config, j job, train, valid *source) (*trainer, error) {
 	if train.len() == 0 {
 		return nil, errNoTrain
 	}
-	t := &trainer{cfg: cfg, seed: seedOf(ctx, cfg), dev: ops.From(ctx), params: params, obj: obj, train: train, valid: valid}
-	if len(params) == 0 {
+	if len(j.params) == 0 {
 		return nil, errors.New("nothing to train: no parameter requires a gradient")
 	}
-	for _, p := range params {
-		t.m = append(t.m, t.dev.Zeros(tensor.F32, p.t.Shape()...))
-		t.v = append(t.v, t.dev.Zeros(tensor.F32, p.t.Shape()...))
-	}
+	t := start(ops.From(ctx), cfg, j, train, valid)
+	t.seed = seedOf(ctx, cfg)
 	return t, nil
+}
+
+// start makes the state of a training that has not begun.
+func start(dev *ops.Device, cfg Config, j job, train, valid *source) *trainer {
+	train.frozen, valid.frozen = j.frozen, j.frozen
+	t := &trainer{cfg: cfg, dev: dev, params: j.params, obj: j.obj, train: train, valid: valid}
+	for _, p := range t.params {
+		t.m = append(t.m, dev.Zeros(tensor.F32, p.t.Shape()...))
+		t.v = append(t.v, dev.Zeros(tensor.F32, p.t.Shape()...))
+	}
+	return t
 }
 
 func seedOf(ctx *step.Context, c Config) uint64 {
@@ -124,7 +139,7 @@ func (t *trainer) run(ctx *step.Context) error {
 	t.obj.ended()
 	if t.best != nil {
 		for i, p := range t.params {
-			ops.SetFloats(p.t, ops.Floats(t.best[i]))
+			ops.CopyInto(p.t, 0, t.best[i])
 		}
 		ctx.Logf("kept the weights of step %d, loss %.4f on valid", t.state.BestStep, t.state.BestLoss)
 	}
@@ -149,6 +164,22 @@ func (t *trainer) step(ctx *step.Context, batches <-chan batch, steps int) error
 		tokens += t.tokens(b)
 		group = append(group, b)
 	}
+	loss := t.gradients(at, group, tokens)
+	norm := t.gradNorm()
+	if math.IsNaN(loss) || math.IsInf(loss, 0) || math.IsNaN(norm) || math.IsInf(norm, 0) {
+		return t.diverged(group, loss, norm)
+	}
+	t.update(at, steps, norm)
+	t.state.Step++
+	ctx.Metric("loss", int64(t.state.Step), loss)
+	ctx.Metric("lr", int64(t.state.Step), t.cfg.rate(at, steps))
+	ctx.Metric("grad_norm", int64(t.state.Step), norm)
+	ctx.Progress(int64(t.state.Step), int64(steps), fmt.Sprintf("loss %.4f, %.0f %s/s", loss, float64(tokens)/time.Since(began).Seconds(), t.obj.unit))
+	return nil
+}
+
+// gradients runs the passes of optimiser step at and gives the mean loss.
+func (t *trainer) gradients(at int, group []batch, tokens int) float64 {
 	for _, p := range t.params {
 		p.t.DropGrad() // one that takes no part in this step is left alone, as in PyTorch
 	}
@@ -163,18 +194,7 @@ func (t *trainer) step(ctx *step.Context, batches <-chan batch, steps int) error
 		tape.Release()
 		sum += part
 	}
-	loss := sum / float64(tokens)
-	norm := t.gradNorm()
-	if math.IsNaN(loss) || math.IsInf(loss, 0) || math.IsNaN(norm) || math.IsInf(norm, 0) {
-		return t.diverged(group, loss, norm)
-	}
-	t.update(at, steps, norm)
-	t.state.Step++
-	ctx.Metric("loss", int64(t.state.Step), loss)
-	ctx.Metric("lr", int64(t.state.Step), t.cfg.rate(at, steps))
-	ctx.Metric("grad_norm", int64(t.state.Step), norm)
-	ctx.Progress(int64(t.state.Step), int64(steps), fmt.Sprintf("loss %.4f, %.0f %s/s", loss, float64(tokens)/time.Since(began).Seconds(), t.obj.unit))
-	return nil
+	return sum / float64(tokens)
 }
 
 // tokens is the weight of a batch in the mean.
@@ -266,10 +286,7 @@ func (t *trainer) evaluate(ctx *step.Context, steps int) error {
 			return b.err
 		}
 		tokens += t.tokens(b)
-		scratch := tensor.NewScratch()
-		_, part := t.obj.loss(t.valid, b, scratch, 1)
-		scratch.Release()
-		sum += part
+		sum += t.lossOf(b)
 	}
 	loss := sum / float64(tokens)
 	if math.IsNaN(loss) || math.IsInf(loss, 0) {
@@ -281,11 +298,19 @@ func (t *trainer) evaluate(ctx *step.Context, steps int) error {
 	if t.cfg.KeepBest && (t.state.BestStep == 0 || loss < t.state.BestLoss) {
 		t.keepBest()
 		for i, p := range t.params {
-			ops.SetFloats(t.best[i], ops.Floats(p.t))
+			ops.CopyInto(t.best[i], 0, p.t)
 		}
 		t.state.BestStep, t.state.BestLoss = t.state.Step, loss
 	}
 	return nil
+}
+
+// lossOf is the summed loss of a batch of "valid".
+func (t *trainer) lossOf(b batch) float64 {
+	scratch := tensor.NewScratch()
+	defer scratch.Release()
+	_, sum := t.obj.loss(t.valid, b, scratch, 1)
+	return sum
 }
 
 func (t *trainer) keepBest() {

@@ -137,31 +137,30 @@ func (s *source) ahead(ctx context.Context, batches func(yield func([]int) bool)
 // features is what the frozen vision tower gives for a batch, on the tape: (rows, VisionHidden), nil
 // without images. What was computed before is not computed again; the bits are those of one pass over the batch.
 func (b batch) features(m model.Model, tape *tensor.Tape) *tensor.Tensor {
-	var missing []*item
-	var samples []*model.Sample
+	var samples []*model.Sample // without features yet
 	for _, x := range b.items {
 		if x.Images > 0 && x.features == nil {
-			missing, samples = append(missing, x), append(samples, x.Sample)
+			samples = append(samples, x.Sample)
 		}
 	}
-	if len(missing) > 0 {
-		scratch := tensor.NewScratch()
-		all := m.Vision(samples, scratch)
-		lo := 0
-		for _, x := range missing {
-			rows := all.Rows(lo, lo+x.Rows)
-			lo += rows.Dim(0)
-			x.features = all.Device().FromFloats(ops.Floats(rows), rows.Shape()...)
-			if x.keep {
-				x.Pixels = nil
-			}
-		}
-		scratch.Release()
+	var fresh *tensor.Tensor // what is computed now, for this pass
+	if len(samples) > 0 {
+		fresh = tape.Scope(func(...*tensor.Tensor) *tensor.Tensor { return m.Vision(samples, tape) })
 	}
 	var parts []*tensor.Tensor
+	lo := 0
 	for _, x := range b.items {
-		if x.Images > 0 {
+		switch {
+		case x.Images == 0:
+		case x.features != nil:
 			parts = append(parts, tape.Track(x.features))
+		default:
+			rows := fresh.Rows(lo, lo+x.Rows)
+			lo += x.Rows
+			parts = append(parts, rows)
+			if x.keep {
+				x.features, x.Pixels = ops.Copy(rows), nil
+			}
 		}
 	}
 	switch len(parts) {
@@ -183,6 +182,9 @@ func (c Config) perEpoch(n int) int {
 	per := c.BatchSize * c.GradAccumSteps
 	return (n + per - 1) / per
 }
+
+// again tells whether examples are asked for more than once.
+func (c Config) again(n int) bool { return c.steps(n) > c.perEpoch(n) }
 
 // share is which places of an epoch's order belong to optimiser step i: [lo, hi).
 func (c Config) share(n, i int) (lo, hi int) {

@@ -72,7 +72,7 @@ func BenchmarkLoRAStep(b *testing.B) {
 	for _, s := range m.Slots() {
 		if s.Tower == model.Language && !s.Head {
 			a := &nn.LoRA{A: nn.NewParam(nn.InitNormal, 16, s.Linear.In()), B: nn.NewParam(nn.InitZeros, s.Linear.Out(), 16), Scale: 2}
-			nn.Randomize(m.dev, []nn.Named{{Name: s.Path + "A", Param: a.A}, {Name: s.Path + "B", Param: a.B}}, 1, 0.02)
+			nn.Randomize(m.Device(), []nn.Named{{Name: s.Path + "A", Param: a.A}, {Name: s.Path + "B", Param: a.B}}, 1, 0.02)
 			a.A.Tensor.SetRequiresGrad(true)
 			a.B.Tensor.SetRequiresGrad(true)
 			s.Linear.Adapters = append(s.Linear.Adapters, a)

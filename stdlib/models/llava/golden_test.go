@@ -296,7 +296,7 @@ func TestLoRAGradients(t *testing.T) {
 		var want map[string][]float32
 		for _, checkpoint := range []bool{false, true} {
 			m := base.Share().(*Model)
-			params := adapt(m, m.dev)
+			params := adapt(m, m.Device())
 			if len(params) != len(g.LoRA) {
 				t.Errorf("%s: %d adapter tensors; PEFT has %d", name, len(params), len(g.LoRA))
 			}

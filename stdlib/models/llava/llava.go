@@ -28,7 +28,7 @@ const Architecture = "LlavaForConditionalGeneration"
 
 // Family is LLaVA-1.5's line in the table of families.
 func Family() model.Family {
-	return model.Family{Name: "llava", Architectures: []string{Architecture}, ModelType: "llava", New: New, Open: Open, Init: Init, Check: Check}
+	return model.Family{Name: "llava", Architectures: []string{Architecture}, ModelType: "llava", New: New, Open: Open, Init: Init, Check: Check, Tiny: Tiny}
 }
 
 // Model is a LLaVA, with or without weights.
@@ -36,9 +36,8 @@ type Model struct {
 	model.Tree
 	cfg  *Config
 	net  *network
-	proc *processor     // nil in a model built from its configuration alone
-	dev  *tensor.Device // nil likewise
-	dir  string         // the checkpoint, "" likewise
+	proc *processor // nil in a model built from its configuration alone
+	dir  string     // the checkpoint, "" likewise
 }
 
 var _ model.Model = (*Model)(nil)
@@ -64,7 +63,7 @@ func New(config []byte) (model.Model, error) {
 // Open loads the checkpoint in dir on the context's device. The files stay
 // mapped for as long as the process lives.
 func Open(ctx context.Context, dir string) (model.Model, error) {
-	m, err := open(ctx, dir)
+	m, err := open(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +71,7 @@ func Open(ctx context.Context, dir string) (model.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := model.LoadWeights(m.dev, a, nn.Params(m.net), m.Names); err != nil {
+	if err := model.LoadWeights(ops.From(ctx), a, nn.Params(m.net), m.Names); err != nil {
 		return nil, err
 	}
 	return m, nil
@@ -81,7 +80,7 @@ func Open(ctx context.Context, dir string) (model.Model, error) {
 // Check holds the weights in dir against its configuration and the tokenizer
 // and processor files against each other, reading headers only.
 func Check(dir string) error {
-	m, err := open(context.Background(), dir)
+	m, err := open(dir)
 	if err != nil {
 		return err
 	}
@@ -96,16 +95,16 @@ func Check(dir string) error {
 // describe, with weights drawn as transformers draws them for a new model, in
 // f32. dir needs no weights.
 func Init(ctx context.Context, dir string, seed uint64) (model.Model, error) {
-	m, err := open(ctx, dir)
+	m, err := open(dir)
 	if err != nil {
 		return nil, err
 	}
-	nn.Randomize(m.dev, nn.Params(m.net), seed, m.cfg.Text.InitializerRange)
+	nn.Randomize(ops.From(ctx), nn.Params(m.net), seed, m.cfg.Text.InitializerRange)
 	return m, nil
 }
 
 // open reads everything but the weights.
-func open(ctx context.Context, dir string) (*Model, error) {
+func open(dir string) (*Model, error) {
 	f, err := checkpoint.Open(dir)
 	if err != nil {
 		return nil, fmt.Errorf("llava: %w", err)
@@ -118,7 +117,7 @@ func open(ctx context.Context, dir string) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("llava: %w", err)
 	}
-	m := &Model{cfg: c, proc: p, dev: ops.From(ctx), dir: dir}
+	m := &Model{cfg: c, proc: p, dir: dir}
 	m.build()
 	return m, nil
 }
@@ -140,21 +139,16 @@ func (m *Model) Info() model.Info {
 
 // Vision runs the vision tower on the samples' images.
 func (m *Model) Vision(samples []*model.Sample, tape *tensor.Tape) *tensor.Tensor {
-	var pixels []float32
 	images := 0
 	for _, s := range samples {
-		pixels = append(pixels, s.Pixels...)
 		images += s.Images
 	}
 	if images == 0 {
 		return nil
 	}
 	size := m.cfg.Vision.ImageSize
-	x := m.dev.FromFloats(pixels, images, 3, size, size) // (B, 3, H, W)
-	if tape != nil {
-		x = tape.Track(x)
-	}
-	return m.net.features(m.cfg, x) // (B*P, E)
+	x := model.Pixels(m.Device(), tape, samples, images, 3, size, size) // (B, 3, H, W)
+	return m.net.features(m.cfg, x)                                     // (B*P, E)
 }
 
 // Hidden returns the decoder's last hidden states.
@@ -202,7 +196,7 @@ func (c cache) CopyFrom(src model.KV)       { c.KV.CopyFrom(src.(cache).KV) }
 
 // NewKV makes an empty cache.
 func (m *Model) NewKV(capacity int) model.KV {
-	return cache{m.net.Model.Language.NewKV(m.dev, capacity)}
+	return cache{m.net.Model.Language.NewKV(m.Device(), capacity)}
 }
 
 // Share returns a model with the same weight tensors and empty adapter slots.
@@ -217,8 +211,6 @@ func (m *Model) Share() model.Model {
 func (m *Model) Trainable() model.Model {
 	out := *m
 	out.build()
-	model.CopyWeights(nn.Params(out.net), nn.Params(m.net), func(t *tensor.Tensor) *tensor.Tensor {
-		return m.dev.FromFloats(ops.Floats(t), t.Shape()...)
-	})
+	model.CopyWeights(nn.Params(out.net), nn.Params(m.net), ops.Copy)
 	return &out
 }

@@ -126,7 +126,7 @@ func TestMutants(t *testing.T) {
 				b := &model.Batch{Samples: []*model.Sample{s}}
 				if c.features != nil {
 					size := m.cfg.Vision.ImageSize
-					px := m.dev.FromFloats(s.Pixels, 1, 3, size, size)
+					px := m.Device().FromFloats(s.Pixels, 1, 3, size, size)
 					all := m.net.Model.Vision.HiddenStates(px, m.cfg.VisionFeatureLayers)[0]
 					b.Features = c.features(m, m.Vision(b.Samples, nil), all)
 				}

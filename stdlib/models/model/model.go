@@ -97,6 +97,7 @@ type KV interface {
 	Truncate(n int)   // forgets all but the first n tokens
 	CopyFrom(src KV)  // becomes a copy of src, keeping its own capacity
 	Bytes() int64     // memory held
+	Free()            // hands the memory back; the cache must not be used any more
 }
 
 // Batch is one forward pass over several sequences, one after another (ragged).
@@ -147,30 +148,14 @@ type Info struct {
 	Preprocessing map[string]any // choices that change pixels (crop, pad, resample), recorded with results
 }
 
-// Work describes a forward pass, for estimates.
-type Work struct {
-	Sequences int
-	Tokens    int  // per sequence, image placeholders included
-	Cached    int  // of which already in the KV cache
-	Rows      int  // rows per sequence that reach the LM head
-	Images    int  // images in all that pass through the vision tower
-	Train     bool // with the backward pass
-	Full      bool // with weight gradients for every parameter (not only adapters)
-	// Checkpoint: activations are recomputed.
-	Checkpoint bool
-}
-
-// Estimate is what Work costs.
-type Estimate struct {
-	FLOPs      float64 // floating point operations
-	ReadBytes  float64 // weight bytes read from memory at least once
-	Activation int64   // peak bytes of activations and caches, weights excluded
-	Weights    int64   // bytes of the weights
-}
-
 // Model is a loaded vision-language model, or one built from its configuration
 // alone (then only the methods marked "config" work). A Model is used by one
 // goroutine at a time.
+//
+// Passes run wherever the parameters live (Tree.Device), and no shape, branch
+// or loop depends on a computed value, so that Measure can run them without
+// memory. What a pass makes is on its tape, inputs included (Pixels), and
+// layers run in nn.Stack: memory goes back by rule, never by the collector.
 type Model interface {
 	Info() Info // config
 
@@ -183,8 +168,6 @@ type Model interface {
 	// Canonical turns any spelling of a module's or tensor's name that checkpoints
 	// and adapters have used into the module tree's. // config
 	Canonical(name string) string
-	// Estimate says what a pass costs. // config
-	Estimate(Work) Estimate
 
 	// Blank is a sample as Encode would make it of an image of width x height pixels
 	// (0, 0: none) and text tokens of template, prompt and answer, of which the last

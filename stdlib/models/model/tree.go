@@ -1,6 +1,9 @@
 package model
 
-import "lightbox/stdlib/nn"
+import (
+	"lightbox/kernels/tensor"
+	"lightbox/stdlib/nn"
+)
 
 // Tree is a family's module tree with its names: the methods of Model that follow from the tree alone. Families embed it.
 type Tree struct {
@@ -17,6 +20,17 @@ func (t *Tree) Params() []Param {
 		out = append(out, Param{Name: p.Name, Tower: t.Tower(p.Name), Param: p.Param})
 	}
 	return out
+}
+
+// Device is where the parameters live: what Vision, NewKV and every other method computes on, a device without memory
+// while work is measured (Measure). Nil in a model without weights.
+func (t *Tree) Device() *tensor.Device {
+	for _, p := range nn.Params(t.Root) {
+		if p.Tensor != nil {
+			return p.Tensor.Device()
+		}
+	}
+	return nil
 }
 
 // Slots lists every Linear.

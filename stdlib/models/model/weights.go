@@ -95,12 +95,9 @@ func loadParam(dev *tensor.Device, a *safetensors.Archive, stored string, p nn.N
 		return err
 	}
 	info, _ := a.Info(stored)
-	switch {
-	case info.DType == safetensors.F32:
-		p.Tensor = dev.FromBytes(a.Bytes(stored), tensor.F32, p.Shape...)
-	case info.DType == safetensors.BF16 && !p.Wide:
-		p.Tensor = dev.FromBytes(a.Bytes(stored), tensor.BF16, p.Shape...)
-	default:
+	if dt, mapped := held(info.DType, p.Wide); mapped {
+		p.Tensor = dev.FromBytes(a.Bytes(stored), dt, p.Shape...)
+	} else {
 		f, err := a.Floats(stored)
 		if err != nil {
 			return err
@@ -109,6 +106,17 @@ func loadParam(dev *tensor.Device, a *safetensors.Archive, stored string, p nn.N
 	}
 	p.Tensor.SetName(p.Name)
 	return nil
+}
+
+// held tells how a parameter that a file stores as d is held, and whether it stays in the mapped file.
+func held(d safetensors.DType, wide bool) (dt tensor.DType, mapped bool) {
+	switch {
+	case d == safetensors.F32:
+		return tensor.F32, true
+	case d == safetensors.BF16 && !wide:
+		return tensor.BF16, true
+	}
+	return tensor.F32, false
 }
 
 // nameErrors reports missing and unused tensors, at most 12 of each by name.

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 
 	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
@@ -184,21 +185,17 @@ func (m *Model) HiddenStates(pixels *tensor.Tensor, want []int) []*tensor.Tensor
 		starts[i] = i * (m.Config.Patches() + 1)
 	}
 	out := make([]*tensor.Tensor, len(want))
-	top := 0
-	for i, w := range want {
-		top = max(top, w)
-		if w == 0 {
-			out[i] = x
-		}
-	}
-	for n, l := range m.Encoder.Layers[:top] {
-		x = l.forward(x, starts)
+	keep := func(n int, x *tensor.Tensor) bool {
 		for i, w := range want {
-			if w == n+1 {
+			if w == n {
 				out[i] = x
 			}
 		}
+		return slices.Contains(want, n)
 	}
+	nn.Stack(slices.Max(want), false, keep, func(i int, xs ...*tensor.Tensor) *tensor.Tensor {
+		return m.Encoder.Layers[i].forward(xs[0], starts)
+	}, x)
 	return out
 }
 
