@@ -10,6 +10,7 @@ import (
 
 	"lightbox/stdlib/models/llava"
 	"lightbox/stdlib/models/model"
+	"lightbox/stdlib/models/moondream"
 	"lightbox/stdlib/models/visiongpt2"
 )
 
@@ -17,6 +18,7 @@ import (
 func families() []model.Family {
 	return []model.Family{
 		llava.Family(),
+		moondream.Family(),
 		visiongpt2.Family(),
 	}
 }
