@@ -6,6 +6,7 @@ import (
 	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
 	"lightbox/stdlib/nn"
+	seq "lightbox/stdlib/nn/decoder"
 )
 
 // decoder is Phi-1.5 (Li et al., 2023): attention and MLP beside each other behind one LayerNorm, biases everywhere, and
@@ -67,32 +68,35 @@ func newDecoder(c *TextConfig) *decoder {
 }
 
 // forward runs the layers and the final norm on x (N, C), and returns the rows that Tail asks for.
-func (d *decoder) forward(x *tensor.Tensor, s *nn.Sequences) *tensor.Tensor {
-	lay := s.Layout()
-	x = nn.Stack(len(d.layers), s.Checkpoint && s.KV == nil, nil, func(i int, xs ...*tensor.Tensor) *tensor.Tensor {
+func (d *decoder) forward(x *tensor.Tensor, s *seq.Sequences, checkpoint bool) *tensor.Tensor {
+	lay := seq.NewLayout(s)
+	x = nn.Stack(len(d.layers), checkpoint && s.KV == nil, nil, func(i int, xs ...*tensor.Tensor) *tensor.Tensor {
 		return d.layer(d.layers[i], i, xs[0], lay, i == len(d.layers)-1 && s.Tail != nil)
 	}, x)
-	lay.Grow()
+	lay.Done()
 	return d.norm.Forward(x) // (T, C)
 }
 
 // layer is x + out(attention(norm(x))) + mlp(norm(x)). In the last one only the rows of Tail attend and have an MLP; the
 // fused projection makes queries, keys and values of all.
-func (d *decoder) layer(l *block, i int, x *tensor.Tensor, lay *nn.Layout, last bool) *tensor.Tensor {
+func (d *decoder) layer(l *block, i int, x *tensor.Tensor, lay *seq.Layout, last bool) *tensor.Tensor {
 	n, size, heads, kv := x.Dim(0), d.cfg.headDim(), d.cfg.NumAttentionHeads, d.cfg.NumKeyValueHeads
 	h := l.norm.Forward(x)  // (N, C)
 	qkv := l.qkv.Forward(h) // (N, (H+2K)*D)
-	pos, starts := lay.Pos, lay.Starts
+	pos := lay.Pos
 	q := ops.Columns(qkv, 0, heads*size)                                           // (N, H*D)
 	k := ops.Columns(qkv, heads*size, (heads+kv)*size).Reshape(n, kv, size)        // (N, K, D)
 	v := ops.Columns(qkv, (heads+kv)*size, (heads+2*kv)*size).Reshape(n, kv, size) // (N, K, D)
 	k = ops.RoPE(k, pos, d.rope)                                                   // (N, K, D)
 	if last {
 		x, h, q = ops.TakeRows(x, lay.Tails), ops.TakeRows(h, lay.Tails), ops.TakeRows(q, lay.Tails) // (T, C)
-		pos, starts = lay.TailPos(), lay.Ends
+		pos = make([]int32, len(lay.Tails))
+		for j, r := range lay.Tails {
+			pos[j] = lay.Pos[r]
+		}
 	}
-	q = ops.RoPE(q.Reshape(len(pos), heads, size), pos, d.rope)              // (T, H, D)
-	y := lay.Attend(i, q, k, v, starts, float32(1/math.Sqrt(float64(size)))) // (T, H, D)
-	x = ops.Add(x, l.out.Forward(y.Reshape(len(pos), heads*size)))           // (T, C)
-	return ops.Add(x, l.mlp.forward(h, d.act))                               // (T, C)
+	q = ops.RoPE(q.Reshape(len(pos), heads, size), pos, d.rope)                         // (T, H, D)
+	y := lay.Attend(i, q, k, v, lay.Queries(last), float32(1/math.Sqrt(float64(size)))) // (T, H, D)
+	x = ops.Add(x, l.out.Forward(y.Reshape(len(pos), heads*size)))                      // (T, C)
+	return ops.Add(x, l.mlp.forward(h, d.act))                                          // (T, C)
 }

@@ -23,6 +23,7 @@ import (
 	"lightbox/stdlib/models/checkpoint"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/nn"
+	seq "lightbox/stdlib/nn/decoder"
 	"lightbox/stdlib/safetensors"
 )
 
@@ -170,7 +171,7 @@ func (m *Model) Vision(samples []*model.Sample, tape *tensor.Tape) *tensor.Tenso
 
 // Hidden returns the decoder's last hidden states.
 func (m *Model) Hidden(b *model.Batch) *tensor.Tensor {
-	s := &nn.Sequences{Tail: b.Tail, Checkpoint: b.Checkpoint}
+	s := &seq.Sequences{Tail: b.Tail}
 	var ids []int32
 	var images []int32 // rows that image features replace
 	patches := m.cfg.Vision.patches()
@@ -206,14 +207,14 @@ func (m *Model) Hidden(b *model.Batch) *tensor.Tensor {
 		}
 		x = ops.PutRows(x, images, m.net.vision.project.forward(features, ops.GELUTanh)) // (N, C)
 	}
-	return m.net.text.forward(x, s)
+	return m.net.text.forward(x, s, b.Checkpoint)
 }
 
 // Logits applies the LM head.
 func (m *Model) Logits(hidden *tensor.Tensor) *tensor.Tensor { return m.net.text.head.Forward(hidden) }
 
 // cache adapts the decoder's cache to model.KV.
-type cache struct{ *nn.KV }
+type cache struct{ *seq.KV }
 
 func (c cache) Clone(capacity int) model.KV { return cache{c.KV.Clone(capacity)} }
 func (c cache) CopyFrom(src model.KV)       { c.KV.CopyFrom(src.(cache).KV) }
@@ -221,7 +222,7 @@ func (c cache) CopyFrom(src model.KV)       { c.KV.CopyFrom(src.(cache).KV) }
 // NewKV makes an empty cache.
 func (m *Model) NewKV(capacity int) model.KV {
 	t := &m.cfg.Text
-	return cache{nn.NewKV(m.Device(), t.NumHiddenLayers, capacity, t.NumKeyValueHeads, t.headDim())}
+	return cache{seq.NewKV(m.Device(), seq.Shape{Layers: t.NumHiddenLayers, Heads: t.NumKeyValueHeads, D: t.headDim()}, capacity)}
 }
 
 // Share returns a model with the same weight tensors and empty adapter slots.
