@@ -18,6 +18,7 @@ import (
 type param struct {
 	name string
 	t    *tensor.Tensor
+	from int // optimiser steps done before it joins (Progressive)
 }
 
 // An objective is what is minimised: it runs a batch and says its loss.
@@ -182,6 +183,7 @@ func (t *trainer) step(ctx *step.Context, batches <-chan batch, steps int) error
 func (t *trainer) gradients(at int, group []batch, tokens int) float64 {
 	for _, p := range t.params {
 		p.t.DropGrad() // one that takes no part in this step is left alone, as in PyTorch
+		p.t.SetRequiresGrad(at >= p.from)
 	}
 	sum := 0.0
 	for pass, b := range group {
@@ -231,7 +233,7 @@ func (t *trainer) update(at, steps int, norm float64) {
 		}
 		ops.AdamW(p.t, g, t.m[i], t.v[i], ops.AdamWStep{
 			LR: t.cfg.rate(at, steps), Beta1: t.cfg.Beta1, Beta2: t.cfg.Beta2, Eps: t.cfg.Eps,
-			WeightDecay: t.cfg.WeightDecay, Step: at + 1,
+			WeightDecay: t.cfg.WeightDecay, Step: at - p.from + 1,
 		})
 	}
 }
