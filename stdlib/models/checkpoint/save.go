@@ -28,6 +28,7 @@ type Saved struct {
 	Config func(dt string) any   // config.json for weights stored as dt ("float32", "bfloat16")
 	More   map[string]func() any // further JSON files, written where From has none
 	DType  tensor.DType          // tensor.F32 or tensor.BF16
+	Extra  []safetensors.Tensor  // further tensors, written as they are
 }
 
 // Save writes a checkpoint directory: config.json, model.safetensors under the names of published checkpoints, and the
@@ -69,7 +70,7 @@ func Save(dir string, s Saved) error {
 			return fmt.Errorf("save to %s: %w", dir, err)
 		}
 	}
-	return safetensors.Write(filepath.Join(dir, "model.safetensors"), out, map[string]string{"format": "pt"})
+	return safetensors.Write(filepath.Join(dir, "model.safetensors"), append(out, s.Extra...), map[string]string{"format": "pt"})
 }
 
 // pack is a tensor's elements as they are stored.

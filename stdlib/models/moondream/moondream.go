@@ -23,7 +23,7 @@ import (
 	"lightbox/stdlib/models/checkpoint"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/nn"
-	seq "lightbox/stdlib/nn/decoder"
+	"lightbox/stdlib/nn/decoder"
 	"lightbox/stdlib/safetensors"
 )
 
@@ -42,6 +42,8 @@ type Model struct {
 	net  *network
 	proc *processor // nil in a model built from its configuration alone
 	dir  string     // the checkpoint, "" likewise
+
+	region []safetensors.Tensor // of the file, not run here, for Save
 }
 
 var _ model.Model = (*Model)(nil)
@@ -76,6 +78,12 @@ func Open(ctx context.Context, dir string) (model.Model, error) {
 	}
 	if err := model.LoadWeights(ops.From(ctx), a, nn.Params(m.net.tree), m.Names); err != nil {
 		return nil, err
+	}
+	for _, stored := range a.Names() {
+		if name := m.Names.Canonical(stored); isRegion(name) {
+			info, _ := a.Info(stored)
+			m.region = append(m.region, safetensors.Tensor{Name: name, DType: info.DType, Shape: info.Shape, Data: func() []byte { return a.Bytes(stored) }})
+		}
 	}
 	return m, nil
 }
@@ -143,6 +151,9 @@ func (m *Model) Info() model.Info {
 	}
 	if m.proc != nil {
 		i.EOS, i.Preprocessing = []int32{m.proc.eos}, m.cfg.preprocessing()
+		if m.cfg.Form == Overlap && m.cfg.Tokens.Answer >= 0 {
+			i.Barred = []int32{m.cfg.Tokens.Answer}
+		}
 	}
 	return i
 }
@@ -171,7 +182,7 @@ func (m *Model) Vision(samples []*model.Sample, tape *tensor.Tape) *tensor.Tenso
 
 // Hidden returns the decoder's last hidden states.
 func (m *Model) Hidden(b *model.Batch) *tensor.Tensor {
-	s := &seq.Sequences{Tail: b.Tail}
+	s := &decoder.Sequences{Tail: b.Tail}
 	var ids []int32
 	var images []int32 // rows that image features replace
 	patches := m.cfg.Vision.patches()
@@ -205,7 +216,7 @@ func (m *Model) Hidden(b *model.Batch) *tensor.Tensor {
 		} else if b.Tape != nil && features.Tape() == nil {
 			features = b.Tape.Track(features)
 		}
-		x = ops.PutRows(x, images, m.net.vision.project.forward(features, ops.GELUTanh)) // (N, C)
+		x = ops.PutRows(x, images, m.net.vision.project.forward(features, m.net.vision.act)) // (N, C)
 	}
 	return m.net.text.forward(x, s, b.Checkpoint)
 }
@@ -214,7 +225,7 @@ func (m *Model) Hidden(b *model.Batch) *tensor.Tensor {
 func (m *Model) Logits(hidden *tensor.Tensor) *tensor.Tensor { return m.net.text.head.Forward(hidden) }
 
 // cache adapts the decoder's cache to model.KV.
-type cache struct{ *seq.KV }
+type cache struct{ *decoder.KV }
 
 func (c cache) Clone(capacity int) model.KV { return cache{c.KV.Clone(capacity)} }
 func (c cache) CopyFrom(src model.KV)       { c.KV.CopyFrom(src.(cache).KV) }
@@ -222,7 +233,7 @@ func (c cache) CopyFrom(src model.KV)       { c.KV.CopyFrom(src.(cache).KV) }
 // NewKV makes an empty cache.
 func (m *Model) NewKV(capacity int) model.KV {
 	t := &m.cfg.Text
-	return cache{seq.NewKV(m.Device(), seq.Shape{Layers: t.NumHiddenLayers, Heads: t.NumKeyValueHeads, D: t.headDim()}, capacity)}
+	return cache{decoder.NewKV(m.Device(), decoder.Shape{Layers: t.NumHiddenLayers, Heads: t.NumKeyValueHeads, D: t.headDim()}, capacity)}
 }
 
 // Share returns a model with the same weight tensors and empty adapter slots.

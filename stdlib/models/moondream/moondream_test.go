@@ -59,3 +59,5 @@ func extras(m model.Model) []nn.Named {
 }
 
 func TestFamily(t *testing.T) { modeltest.Run(t, family) }
+
+func TestWriteForReference(t *testing.T) { modeltest.WriteForReference(t, family) }

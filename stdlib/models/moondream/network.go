@@ -9,13 +9,13 @@ import (
 
 // network is the model. The layers stand in one of two module trees, which only name them.
 type network struct {
-	text   *decoder
+	text   *phi
 	vision *encoder
 	tree   any // *tree2024 or *tree2025
 }
 
 func newNetwork(c *Config) *network {
-	n := &network{text: newDecoder(&c.Text), vision: newEncoder(&c.Vision, c.Form, c.Text.HiddenSize)}
+	n := &network{text: newPhi(&c.Text), vision: newEncoder(&c.Vision, c.Form, c.Text.HiddenSize)}
 	if c.Form == Overlap {
 		n.tree = newTree2025(n)
 	} else {

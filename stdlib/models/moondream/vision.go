@@ -17,6 +17,7 @@ type encoder struct {
 	norm     *nn.LayerNorm
 	project  *mlp // E or 2E -> text C
 	cfg      *VisionConfig
+	act      nn.Activation // of all its MLPs, the projector's too
 }
 
 // visionEps is the epsilon of the encoder's norms: torch.nn.LayerNorm's own.
@@ -28,7 +29,7 @@ func newEncoder(c *VisionConfig, form Form, hidden int) *encoder {
 		position: nn.NewParam(nn.InitNormal, 1, c.patches(), c.Dim),
 		norm:     nn.NewLayerNorm(c.Dim, visionEps),
 		project:  newMLP(c.features(form), c.ProjInnerDim, hidden),
-		cfg:      c,
+		cfg:      c, act: ops.GELUTanh,
 	}
 	e.position.Wide = true // added, not multiplied
 	for range c.Layers {
@@ -53,7 +54,7 @@ func (e *encoder) views(pixels *tensor.Tensor) *tensor.Tensor {
 	x = nn.Stack(len(e.layers), false, nil, func(i int, xs ...*tensor.Tensor) *tensor.Tensor {
 		l, x := e.layers[i], xs[0]
 		x = ops.Add(x, e.attend(l, l.norm.Forward(x), starts))
-		return ops.Add(x, l.mlp.forward(l.norm2.Forward(x), ops.GELUTanh)) // (B*P, E)
+		return ops.Add(x, l.mlp.forward(l.norm2.Forward(x), e.act)) // (B*P, E)
 	}, x)
 	return e.norm.Forward(x)
 }

@@ -206,7 +206,7 @@ CASES = dict(single=Single, may=SingleMay, tiles=Tiles, overlap=Overlap, april=O
 # Pixels at the published sizes.
 IMAGES = [(1, 1), (1, 5000), (5000, 1), (3, 500), (500, 3), (378, 378), (377, 379), (511, 300), (512, 300), (512, 512), (567, 567), (568, 566), (600, 800), (800, 600),
           (756, 756), (1000, 400), (400, 1000), (490, 490), (491, 491), (378, 1200), (645, 911), (1500, 1100), (2500, 490)]
-SAMPLES = os.path.join(HERE, "../../../../../shared/data/radsample")
+SAMPLES = os.path.join(os.environ.get("LIGHTBOX_SHARED", os.path.join(HERE, "../../../../../shared")), "data", "radsample")
 
 
 def images(here):

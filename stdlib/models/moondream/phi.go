@@ -6,13 +6,13 @@ import (
 	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
 	"lightbox/stdlib/nn"
-	seq "lightbox/stdlib/nn/decoder"
+	"lightbox/stdlib/nn/decoder"
 )
 
-// decoder is Phi-1.5 (Li et al., 2023): attention and MLP beside each other behind one LayerNorm, biases everywhere, and
+// phi is Phi-1.5 (Li et al., 2023): attention and MLP beside each other behind one LayerNorm, biases everywhere, and
 // rotary positions on the first elements of each head. Letters: N rows of all sequences, T rows of them that are wanted, C
 // hidden, H query heads, K key/value heads, D head size, F MLP size, V vocabulary.
-type decoder struct {
+type phi struct {
 	embed  *nn.Embedding // (V, C)
 	layers []*block
 	norm   *nn.LayerNorm
@@ -44,12 +44,12 @@ func (m *mlp) forward(x *tensor.Tensor, act nn.Activation) *tensor.Tensor {
 	return m.Down.Forward(act(m.Up.Forward(x))) // (N, C)
 }
 
-func newDecoder(c *TextConfig) *decoder {
+func newPhi(c *TextConfig) *phi {
 	act, err := nn.FindActivation("hidden_act", c.HiddenAct)
 	if err != nil {
 		panic(err)
 	}
-	d := &decoder{
+	d := &phi{
 		embed: nn.NewEmbedding(c.VocabSize, c.HiddenSize),
 		norm:  nn.NewLayerNorm(c.HiddenSize, c.LayerNormEps),
 		head:  nn.NewLinear(c.HiddenSize, c.VocabSize, true),
@@ -68,8 +68,8 @@ func newDecoder(c *TextConfig) *decoder {
 }
 
 // forward runs the layers and the final norm on x (N, C), and returns the rows that Tail asks for.
-func (d *decoder) forward(x *tensor.Tensor, s *seq.Sequences, checkpoint bool) *tensor.Tensor {
-	lay := seq.NewLayout(s)
+func (d *phi) forward(x *tensor.Tensor, s *decoder.Sequences, checkpoint bool) *tensor.Tensor {
+	lay := decoder.NewLayout(s)
 	x = nn.Stack(len(d.layers), checkpoint && s.KV == nil, nil, func(i int, xs ...*tensor.Tensor) *tensor.Tensor {
 		return d.layer(d.layers[i], i, xs[0], lay, i == len(d.layers)-1 && s.Tail != nil)
 	}, x)
@@ -79,7 +79,7 @@ func (d *decoder) forward(x *tensor.Tensor, s *seq.Sequences, checkpoint bool) *
 
 // layer is x + out(attention(norm(x))) + mlp(norm(x)). In the last one only the rows of Tail attend and have an MLP; the
 // fused projection makes queries, keys and values of all.
-func (d *decoder) layer(l *block, i int, x *tensor.Tensor, lay *seq.Layout, last bool) *tensor.Tensor {
+func (d *phi) layer(l *block, i int, x *tensor.Tensor, lay *decoder.Layout, last bool) *tensor.Tensor {
 	n, size, heads, kv := x.Dim(0), d.cfg.headDim(), d.cfg.NumAttentionHeads, d.cfg.NumKeyValueHeads
 	h := l.norm.Forward(x)  // (N, C)
 	qkv := l.qkv.Forward(h) // (N, (H+2K)*D)
