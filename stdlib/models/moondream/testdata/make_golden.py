@@ -3,8 +3,8 @@
 
     python make_golden.py /path/to/clone/of/vikhyat/moondream [case ...]
 
-writes one directory per case (see ../../testdata/reference.py) and images.json, digests of the pixels that the official
-preprocessing gives at the published sizes.
+writes one directory per case (see ../../testdata/reference.py), images.json, digests of the pixels that the official
+preprocessing gives at the published sizes, and answers.json, what 2025's query() answers.
 """
 import json, os, sys
 
@@ -201,6 +201,37 @@ class OverlapApril(Of2025):
         return tok
 
 
+def answers(here):
+    """What query() itself answers, greedily and with its caches: also with a head that likes the token which opens an
+    answer, which the code bars from the second token on, and one that likes the end."""
+    out = {}
+    for case in (Overlap, OverlapApril):
+        c = case()
+        c.config["config"]["text"]["max_context"] = 2048  # the length of the masks in the code
+        m, name = c.model(), next(k for k, v in CASES.items() if v is case)
+        with torch.no_grad():
+            for n, p in c.parameters(m):
+                p.copy_(torch.from_numpy(np.array(reference.weight(n, tuple(p.shape)))).to(getattr(torch, c.dtype)).float())
+        m.eval()
+        m.model._setup_caches()
+        out[name] = []
+        for token, more in ((None, 0.0), (3, 6.0), (c.end, 1.5)):
+            with torch.no_grad():
+                if token is not None:
+                    m.model.text.lm_head.bias[token] += more
+                for ex in c.examples:
+                    if ex["image"] and ex["prompt"]:
+                        pieces, kept = [], m.model.tokenizer
+                        m.model.tokenizer = official.types.SimpleNamespace(encode=kept.encode, decode=lambda ids: pieces.append(list(ids)) or "")
+                        m.model.query(m.model.encode_image(image(*ex["image"])), ex["prompt"], settings={"temperature": 0, "max_tokens": 16})
+                        m.model.tokenizer = kept
+                        ids = max(pieces, key=len, default=[])
+                        out[name].append(dict(image=ex["image"], prompt=ex["prompt"], token=token, more=more, ids=ids))
+                if token is not None:
+                    m.model.text.lm_head.bias[token] -= more
+    json.dump(out, open(f"{here}/answers.json", "w"), indent=None)
+
+
 CASES = dict(single=Single, may=SingleMay, tiles=Tiles, overlap=Overlap, april=OverlapApril)
 
 # Pixels at the published sizes.
@@ -262,9 +293,11 @@ def views2024(v, revision, im):
 
 
 if __name__ == "__main__":
-    wanted = sys.argv[2:] or [*CASES, "images"]
+    wanted = sys.argv[2:] or [*CASES, "images", "answers"]
     if "images" in wanted:
         images(HERE)
+    if "answers" in wanted:
+        answers(HERE)
     for name, case in CASES.items():
         if name in wanted:
             made = f"official code of MoonDream2 {case.code}, commit {official.COMMITS[case.code]}; torch {torch.__version__}, transformers {transformers.__version__}, peft {peft.__version__}"
