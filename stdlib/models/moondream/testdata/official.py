@@ -66,11 +66,10 @@ SIZES = dict(E=1152, p=14, layers=27, F=4304, heads=16, S=378, inner=8192, C=204
 def vision_source(commit, s):
     """vision_encoder.py with other sizes."""
     text, grid = source(commit, "moondream/vision_encoder.py"), s["S"] // s["p"]
-    text = replace(text, ("num_heads=16", f"num_heads={s['heads']}"), ("range(27)", "range(LAYERS)"), ("nn.Linear(588,", f"nn.Linear({3 * s['p'] ** 2},"),
-                   ("hidden_dim = model_dim * 4", f"hidden_dim = {s['inner']}"), ("model_dim = 2048", f"model_dim = {s['C']}"), ("4304", str(s["F"])))
-    for old, new in ((14, s["p"]), (27, grid), (729, grid * grid), (1152, s["E"]), (378, s["S"]), (756, 2 * s["S"]), (512, s["tile"])):
-        text = re.sub(rf"(?<=[ (,=-]){old}\b", str(new), text)
-    return text.replace("LAYERS", str(s["layers"]))
+    text = replace(text, ("num_heads=16", "num_heads=@heads"), ("range(27)", "range(@layers)"), ("hidden_dim = model_dim * 4", "hidden_dim = @inner"), ("model_dim = 2048", "model_dim = @C"))
+    numbers = {14: s["p"], 27: grid, 729: grid * grid, 588: 3 * s["p"] ** 2, 1152: s["E"], 4304: s["F"], 378: s["S"], 756: 2 * s["S"], 512: s["tile"]}
+    text = re.sub(r"(?<=[ (,=-])(14|27|729|588|1152|4304|378|756|512)\b", lambda m: str(numbers[int(m[1])]), text)
+    return re.sub(r"@(\w+)", lambda m: str(s[m[1]]) if m[1] in s else m[0], text)
 
 
 def code2024(revision, sizes):
