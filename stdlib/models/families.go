@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"lightbox/stdlib/models/cnntransformer"
 	"lightbox/stdlib/models/llava"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/models/moondream"
@@ -20,6 +21,7 @@ func families() []model.Family {
 		llava.Family(),
 		moondream.Family(),
 		visiongpt2.Family(),
+		cnntransformer.Family(),
 	}
 }
 

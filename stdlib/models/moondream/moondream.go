@@ -80,9 +80,9 @@ func Open(ctx context.Context, dir string) (model.Model, error) {
 		return nil, err
 	}
 	for _, stored := range a.Names() {
-		if name := m.Names.Canonical(stored); isRegion(name) {
+		if isRegion(m.Names.Canonical(stored)) {
 			info, _ := a.Info(stored)
-			m.region = append(m.region, safetensors.Tensor{Name: name, DType: info.DType, Shape: info.Shape, Data: func() []byte { return a.Bytes(stored) }})
+			m.region = append(m.region, safetensors.Tensor{Name: stored, DType: info.DType, Shape: info.Shape, Data: func() []byte { return a.Bytes(stored) }})
 		}
 	}
 	return m, nil

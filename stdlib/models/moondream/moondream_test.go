@@ -1,20 +1,22 @@
 package moondream
 
 import (
+	"context"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"lightbox/kernels/tensor"
 	"lightbox/stdlib/internal/modeltest"
-	"lightbox/stdlib/models/model"
-	"lightbox/stdlib/nn"
+	"lightbox/stdlib/safetensors"
 )
 
 // family is what the goldens of testdata/make_golden.py hold against the official code.
 var family = modeltest.Family{
-	Family:  Family(),
-	Cases:   []string{"single", "may", "tiles", "overlap", "april"},
-	Spell:   spell,
-	Buffers: extras,
+	Family: Family(),
+	Cases:  []string{"single", "may", "tiles", "overlap", "april"},
+	Spell:  spell,
 }
 
 // spell is how a checkpoint of the spelling calls a canonical name.
@@ -45,19 +47,74 @@ func oldName(name string) string {
 	return name
 }
 
-// extras are tensors of the region model and of a cache, which published files or saved state have besides.
-func extras(m model.Model) []nn.Named {
-	var out []nn.Named
-	names := map[Form][]string{
-		Tiles:   {"region_model.position_encoder.weight", "region_model.position_features.weight"},
-		Overlap: {"model.region.coord_encoder.weight", "model.text.blocks.0.kv_cache.k_cache"},
-	}
-	for _, n := range names[m.(*Model).cfg.Form] {
-		out = append(out, nn.Named{Name: n, Param: nn.NewParam(nn.InitZeros, 2, 3)})
-	}
-	return out
-}
-
 func TestFamily(t *testing.T) { modeltest.Run(t, family) }
 
 func TestWriteForReference(t *testing.T) { modeltest.WriteForReference(t, family) }
+
+// TestRegion: tensors of the region model, and of caches in a saved state, are passed over by name; Save keeps the former.
+func TestRegion(t *testing.T) {
+	for _, c := range []struct{ name, region, cache, error string }{
+		{"tiles", "region_model.position_encoder.weight", "", ""},
+		{"tiles", "region_modal.position_encoder.weight", "", `tensor "region_modal.position_encoder.weight" is used by nothing`},
+		{"single", "region_model.position_encoder.weight", "", "is used by nothing"},
+		{"overlap", "model.region.coord_encoder.weight", "model.text.blocks.0.kv_cache.k_cache", ""},
+		{"overlap", "region.coord_encoder.weight", "text.blocks.1.kv_cache.v_cache", ""},
+		{"april", "region_model.coordinate_encoder.weight", "", ""},
+	} {
+		dir := family.Checkpoint(t, c.name)
+		a, err := safetensors.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all []safetensors.Tensor
+		for _, n := range a.Names() {
+			info, _ := a.Info(n)
+			all = append(all, safetensors.Tensor{Name: n, DType: info.DType, Shape: info.Shape, Data: func() []byte { return a.Bytes(n) }})
+		}
+		for _, n := range []string{c.region, c.cache} {
+			if n != "" {
+				all = append(all, safetensors.Float32(n, safetensors.F32, []int{2}, []float32{1, 2}))
+			}
+		}
+		modeltest.Put(t, filepath.Join(dir, "copy"), nil)
+		if err := safetensors.Write(filepath.Join(dir, "copy"), all, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(filepath.Join(dir, "copy"), filepath.Join(dir, "model.safetensors")); err != nil {
+			t.Fatal(err)
+		}
+		m, err := Open(context.Background(), dir)
+		if c.error != "" {
+			if err == nil || !strings.Contains(err.Error(), c.error) {
+				t.Errorf("%s with %s: %v; want %q", c.name, c.region, err, c.error)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s with %s: %v", c.name, c.region, err)
+			continue
+		}
+		to := t.TempDir()
+		if err := m.Share().Save(to, tensor.BF16); err != nil {
+			t.Fatal(err)
+		}
+		if a, err = safetensors.Open(to); err != nil {
+			t.Fatal(err)
+		}
+		kept := 0
+		for _, n := range a.Names() {
+			if strings.Contains(n, "region") {
+				kept++
+				if f, err := a.Floats(n); err != nil || f[1] != 2 {
+					t.Error(n, f, err)
+				}
+			}
+			if strings.Contains(n, "kv_cache") {
+				t.Errorf("Save keeps %s", n)
+			}
+		}
+		if kept != 1 {
+			t.Errorf("%s: %d tensors of the region model saved", c.name, kept)
+		}
+	}
+}
