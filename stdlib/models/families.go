@@ -10,6 +10,7 @@ import (
 
 	"lightbox/stdlib/models/cnntransformer"
 	"lightbox/stdlib/models/llava"
+	"lightbox/stdlib/models/llavanext"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/models/moondream"
 	"lightbox/stdlib/models/visiongpt2"
@@ -19,6 +20,7 @@ import (
 func families() []model.Family {
 	return []model.Family{
 		llava.Family(),
+		llavanext.Family(),
 		moondream.Family(),
 		visiongpt2.Family(),
 		cnntransformer.Family(),

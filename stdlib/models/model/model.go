@@ -210,6 +210,12 @@ type Model interface {
 	Save(dir string, dt tensor.DType) error
 }
 
+// SquarePadder is a model that can be made to pad pictures to a square before it sees them. // config
+type SquarePadder interface {
+	// PadToSquare returns a model that does, with the same weights and empty adapter slots.
+	PadToSquare() (Model, error)
+}
+
 // Family is what a package under models/ gives to the table of families.
 type Family struct {
 	Name          string   // "llava"
