@@ -23,7 +23,7 @@ stdlib/text/jinja  stdlib/text/tokenizer  stdlib/vision  stdlib/nn/clip  stdlib/
 stdlib/data  stdlib/models/model
 stdlib/models/checkpoint
 stdlib/models/clipllama
-stdlib/models/llava  stdlib/models/llavanext  stdlib/models/visiongpt2  stdlib/models/cnntransformer
+stdlib/models/llava  stdlib/models/llavanext  stdlib/models/moondream  stdlib/models/visiongpt2  stdlib/models/cnntransformer
 stdlib/models
 stdlib/lora
 stdlib/train  stdlib/generate  stdlib/inspect

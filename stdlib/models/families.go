@@ -12,6 +12,7 @@ import (
 	"lightbox/stdlib/models/llava"
 	"lightbox/stdlib/models/llavanext"
 	"lightbox/stdlib/models/model"
+	"lightbox/stdlib/models/moondream"
 	"lightbox/stdlib/models/visiongpt2"
 )
 
@@ -20,6 +21,7 @@ func families() []model.Family {
 	return []model.Family{
 		llava.Family(),
 		llavanext.Family(),
+		moondream.Family(),
 		visiongpt2.Family(),
 		cnntransformer.Family(),
 	}

@@ -30,6 +30,7 @@ type Saved struct {
 	More   map[string]func() any // further JSON files, written where From has none
 	Images map[string]any        // settings of the image processor that differ from those in From
 	DType  tensor.DType          // tensor.F32 or tensor.BF16
+	Extra  []safetensors.Tensor  // further tensors, written as they are
 }
 
 // Save writes a checkpoint directory: config.json, model.safetensors under the names of published checkpoints, and the
@@ -79,7 +80,7 @@ func Save(dir string, s Saved) error {
 			return fmt.Errorf("save to %s: %w", dir, err)
 		}
 	}
-	return safetensors.Write(filepath.Join(dir, "model.safetensors"), out, map[string]string{"format": "pt"})
+	return safetensors.Write(filepath.Join(dir, "model.safetensors"), append(out, s.Extra...), map[string]string{"format": "pt"})
 }
 
 // setImages writes settings of the image processor over those in dir, in the file where they are.
