@@ -34,16 +34,21 @@ func cost(s step.Step, c Config, skeleton func() (model.Model, error), what stri
 	if skeleton == nil {
 		return step.Cost{}
 	}
-	c = c.filled()
-	n, valid, note := splits(s)
-	key := fmt.Sprint(s.Op.Name, s.In[0].Key(), what, c.BatchSize, c.GradAccumSteps, c.GradientCheckpointing, c.KeepBest, min(n, c.BatchSize*c.GradAccumSteps), min(valid, c.BatchSize), c.again(n))
-	u, err := model.Measured(key, func() (usage, error) {
+	return costOf(s, c, fmt.Sprint(s.In[0].Key(), what), func(c Config, n, valid int) (usage, error) {
 		m, err := skeleton()
 		if err != nil {
 			return usage{}, err
 		}
 		return measure(m, c, n, valid, build)
 	})
+}
+
+// costOf is cost for whatever measures a job; what tells it from others of the step's operation and configuration.
+func costOf(s step.Step, c Config, what string, measure func(c Config, n, valid int) (usage, error)) step.Cost {
+	c = c.filled()
+	n, valid, note := splits(s)
+	key := fmt.Sprint(s.Op.Name, what, c.BatchSize, c.GradAccumSteps, c.GradientCheckpointing, c.KeepBest, min(n, c.BatchSize*c.GradAccumSteps), min(valid, c.BatchSize), c.again(n))
+	u, err := model.Measured(key, func() (usage, error) { return measure(c, n, valid) })
 	if err != nil {
 		return step.Cost{}
 	}
@@ -81,32 +86,37 @@ func measure(m model.Model, c Config, n, valid int, build func(model.Model, *ops
 		if j, err = build(m, on.Device); err != nil {
 			return
 		}
-		for _, p := range j.params {
-			u.disk += 4 * int64(p.t.Numel())
-		}
-		t := start(on.Device, c, j, &source{m: m}, &source{m: m})
-		group := blanks(sample, u.examples, c.BatchSize, c.again(n))
-		began := on.Spent()
-		t.rehearse(0, group)
-		once := on.Spent()
-		t.rehearse(1, group)
-		twice := on.Spent()
-		if valid > 0 {
-			held := blanks(sample, min(valid, c.BatchSize), c.BatchSize, true)
-			t.obj.ended()
-			t.lossOf(held[0])
-			u.valid = (on.Spent().FLOPs - twice.FLOPs) / float64(len(held[0].items))
-			if c.KeepBest {
-				t.keepBest()
-			}
-			t.rehearse(2, group)
-		}
-		u.first, u.again, u.read = once.FLOPs-began.FLOPs, twice.FLOPs-once.FLOPs, twice.Read-once.Read
+		u.rehearse(on, m, c, j, sample, n, valid)
 		u.frozen = j.frozen
 	})
 	u.item = itemBytes(m.Info(), len(sample.Pixels), len(sample.IDs), sample.Rows, u.frozen)
 	u.sample = itemBytes(m.Info(), len(sample.Pixels), len(sample.IDs), sample.Rows, false)
 	return u, err
+}
+
+// rehearse runs two optimiser steps of the job on copies of a sample, and an evaluation.
+func (u *usage) rehearse(on *ops.Meter, m model.Model, c Config, j job, sample *model.Sample, n, valid int) {
+	for _, p := range j.params {
+		u.disk += 4 * int64(p.t.Numel())
+	}
+	t := start(on.Device, c, j, &source{m: m}, &source{m: m})
+	group := blanks(sample, u.examples, c.BatchSize, c.again(n))
+	began := on.Spent()
+	t.rehearse(0, group)
+	once := on.Spent()
+	t.rehearse(1, group)
+	twice := on.Spent()
+	if valid > 0 {
+		held := blanks(sample, min(valid, c.BatchSize), c.BatchSize, true)
+		t.obj.ended()
+		t.lossOf(held[0])
+		u.valid = (on.Spent().FLOPs - twice.FLOPs) / float64(len(held[0].items))
+		if c.KeepBest {
+			t.keepBest()
+		}
+		t.rehearse(2, group)
+	}
+	u.first, u.again, u.read = once.FLOPs-began.FLOPs, twice.FLOPs-once.FLOPs, twice.Read-once.Read
 }
 
 // rehearse is an optimiser step on examples whose values do not matter.

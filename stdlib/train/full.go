@@ -64,7 +64,11 @@ var fullOp = &step.Op{Name: "train.Full", Version: "1", Seeded: true,
 // whole lets the towers of m be trained; none named means all.
 func whole(m model.Model, c Config, towers []model.Tower) job {
 	in := func(t model.Tower) bool { return len(towers) == 0 || slices.Contains(towers, t) }
-	return job{params: thaw(m, func(q model.Param) bool { return in(q.Tower) }), obj: captioning(m, c), frozen: !in(model.Vision)}
+	j := job{params: thaw(m, func(q model.Param) bool { return in(q.Tower) }), obj: captioning(m, c), frozen: !in(model.Vision)}
+	for _, b := range m.Buffers() {
+		j.params = append(j.params, param{b.Name, b.T()})
+	}
+	return j
 }
 
 // openFull gives a private float32 copy of the first input's model, and the splits of the last.

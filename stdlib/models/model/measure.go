@@ -56,7 +56,12 @@ func Measure(m Model, f func(m Model, on *ops.Meter)) Estimate {
 		b.Tensor = meter.Empty(tensor.F32, b.Shape...)
 	}
 	f(m, meter)
-	s := meter.Spent()
+	return Metered(meter)
+}
+
+// Metered is what ran on a Meter.
+func Metered(on *ops.Meter) Estimate {
+	s := on.Spent()
 	return Estimate{FLOPs: s.FLOPs, ReadBytes: s.Read, Weights: s.Mapped, Tensors: s.Held + s.Scratch}
 }
 
