@@ -97,7 +97,7 @@ func (k Classifier) job(targets func(src *source, at []int) []int32) job {
 		if !p.Buffer {
 			p.T().SetRequiresGrad(true)
 		}
-		j.params = append(j.params, param{p.Name, p.T()})
+		j.params = append(j.params, param{name: p.Name, t: p.T(), buffer: p.Buffer})
 	}
 	training := false
 	right, seen := 0, 0

@@ -64,11 +64,8 @@ var fullOp = &step.Op{Name: "train.Full", Version: "1", Seeded: true,
 // whole lets the towers of m be trained; none named means all.
 func whole(m model.Model, c Config, towers []model.Tower) job {
 	in := func(t model.Tower) bool { return len(towers) == 0 || slices.Contains(towers, t) }
-	j := job{params: thaw(m, func(q model.Param) bool { return in(q.Tower) }), obj: captioning(m, c), frozen: !in(model.Vision)}
-	for _, b := range m.Buffers() {
-		j.params = append(j.params, param{b.Name, b.T()})
-	}
-	return j
+	params := append(thaw(m, func(q model.Param) bool { return in(q.Tower) }), buffers(m)...)
+	return job{params: params, obj: captioning(m, c, func() bool { return in(model.Vision) }), frozen: !in(model.Vision)}
 }
 
 // openFull gives a private float32 copy of the first input's model, and the splits of the last.
@@ -92,8 +89,17 @@ func thaw(m model.Model, chosen func(model.Param) bool) []param {
 	for _, q := range m.Params() {
 		if chosen(q) {
 			q.T().SetRequiresGrad(true)
-			out = append(out, param{q.Name, q.T()})
+			out = append(out, param{name: q.Name, t: q.T()})
 		}
+	}
+	return out
+}
+
+// buffers lists what forward passes in training mode change.
+func buffers(m model.Model) []param {
+	var out []param
+	for _, b := range m.Buffers() {
+		out = append(out, param{name: b.Name, t: b.T(), buffer: true})
 	}
 	return out
 }
@@ -113,12 +119,13 @@ func checkTowers(towers []model.Tower) []error {
 	return errs
 }
 
-// captioning is the objective of language modelling: the caption's tokens, given image and prompt.
-func captioning(m model.Model, c Config) objective {
+// captioning is the objective of language modelling: the caption's tokens, given image and prompt. training tells whether
+// the vision tower trains now: only then does its batch normalisation take the batch's statistics.
+func captioning(m model.Model, c Config, training func() bool) objective {
 	return objective{
-		tokens: (*model.Sample).LossTokens, unit: "caption tokens",
+		tokens: (*model.Sample).LossTokens, unit: "caption tokens", captions: true,
 		loss: func(src *source, b batch, tape *tensor.Tape, weight float32) (*tensor.Tensor, float64) {
-			in := &model.Batch{Samples: b.samples(), Tape: tape, Checkpoint: c.GradientCheckpointing}
+			in := &model.Batch{Samples: b.samples(), Tape: tape, Checkpoint: c.GradientCheckpointing, Training: tape.Recording() && training()}
 			if src.frozen {
 				in.Features = b.features(m, tape)
 			}

@@ -15,11 +15,14 @@ import (
 	"lightbox/stdlib/models/model"
 )
 
-// A param is one tensor that training changes, f32. One that requires no gradient is a buffer, such as running statistics:
-// forward passes change it, no optimiser does, and all else of it is kept, resumed and best as of parameters.
+// A param is one tensor that training changes, f32: a parameter, which requires a gradient, or a buffer.
 type param struct {
 	name string
 	t    *tensor.Tensor
+	from int // optimiser steps done before it joins (Progressive)
+	// buffer: forward passes change it, such as running statistics, and no optimiser does; it is kept, resumed and best as
+	// parameters are.
+	buffer bool
 }
 
 // An objective is what is minimised: it runs a batch and says its loss.
@@ -29,6 +32,8 @@ type objective struct {
 	unit   string // what tokens counts, for the progress line
 	// loss is weight·Σ over the tokens of a batch of src, on the tape, and that sum unweighted.
 	loss func(src *source, b batch, tape *tensor.Tape, weight float32) (*tensor.Tensor, float64)
+	// captions: samples are prompts and captions as the model takes them, whose lengths can be told beforehand.
+	captions bool
 	// begin announces an optimiser step and forward pass, for what is random in the model (dropout).
 	begin func(step, pass int)
 	// ended leaves training mode, for validation and for the end.
@@ -61,7 +66,7 @@ func newTrainer(ctx *step.Context, cfg Config, j job, train, valid *source) (*tr
 	if train.len() == 0 {
 		return nil, errNoTrain
 	}
-	if !slices.ContainsFunc(j.params, func(p param) bool { return p.t.RequiresGrad() }) {
+	if !slices.ContainsFunc(j.params, func(p param) bool { return !p.buffer }) {
 		return nil, errors.New("nothing to train: no parameter requires a gradient")
 	}
 	t := start(ops.From(ctx), cfg, j, train, valid)
@@ -75,7 +80,7 @@ func start(dev *ops.Device, cfg Config, j job, train, valid *source) *trainer {
 	t := &trainer{cfg: cfg, dev: dev, params: j.params, obj: j.obj, train: train, valid: valid}
 	for _, p := range t.params {
 		var m, v *tensor.Tensor
-		if p.t.RequiresGrad() {
+		if !p.buffer {
 			m, v = dev.Zeros(tensor.F32, p.t.Shape()...), dev.Zeros(tensor.F32, p.t.Shape()...)
 		}
 		t.m, t.v = append(t.m, m), append(t.v, v)
@@ -107,6 +112,13 @@ func (t *trainer) run(ctx *step.Context) error {
 	steps := t.cfg.steps(n)
 	if t.state.Step > 0 {
 		ctx.Logf("resumed at step %d of %d", t.state.Step, steps)
+	}
+	if t.obj.captions {
+		for _, src := range []*source{t.train, t.valid} {
+			if err := src.survey(ctx); err != nil {
+				return err
+			}
+		}
 	}
 	t.train.again = steps-t.state.Step > t.cfg.perEpoch(n)
 	t.valid.again = true
@@ -189,6 +201,7 @@ func (t *trainer) step(ctx *step.Context, batches <-chan batch, steps int) error
 func (t *trainer) gradients(at int, group []batch, tokens int) float64 {
 	for _, p := range t.params {
 		p.t.DropGrad() // one that takes no part in this step is left alone, as in PyTorch
+		p.t.SetRequiresGrad(at >= p.from && !p.buffer)
 	}
 	sum := 0.0
 	for pass, b := range group {
@@ -238,7 +251,7 @@ func (t *trainer) update(at, steps int, norm float64) {
 		}
 		ops.AdamW(p.t, g, t.m[i], t.v[i], ops.AdamWStep{
 			LR: t.cfg.rate(at, steps), Beta1: t.cfg.Beta1, Beta2: t.cfg.Beta2, Eps: t.cfg.Eps,
-			WeightDecay: t.cfg.WeightDecay, Step: at + 1,
+			WeightDecay: t.cfg.WeightDecay, Step: at - p.from + 1,
 		})
 	}
 }

@@ -27,6 +27,7 @@ package model
 
 import (
 	"context"
+	"errors"
 
 	"lightbox/kernels/tensor"
 	"lightbox/stdlib/nn"
@@ -45,6 +46,9 @@ const (
 
 // Ignore is the label of a token that carries no loss (transformers' ignore_index).
 const Ignore int32 = -100
+
+// ErrNoImage is Encode's error of an input without an image where the family cannot do without.
+var ErrNoImage = errors.New("an example without an image: this model always looks at one")
 
 // Input is what one example asks of a model.
 type Input struct {
