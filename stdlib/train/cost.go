@@ -34,11 +34,8 @@ func cost(s step.Step, c Config, skeleton func() (model.Model, error), what stri
 		return step.Cost{}
 	}
 	c = c.filled()
-	n, valid, note := splits(s)
 	looks := data.Glimpse(s.In[len(s.In)-1], "train")
-	key := fmt.Sprint(s.Op.Name, s.In[0].Key(), what, c.BatchSize, c.GradAccumSteps, c.GradientCheckpointing, c.KeepBest, c.Prompt,
-		min(n, c.BatchSize*c.GradAccumSteps), min(valid, c.BatchSize), c.again(n), looks)
-	u, err := model.Measured(key, func() (usage, error) {
+	return costOf(s, c, fmt.Sprint(s.In[0].Key(), what, c.Prompt, looks), func(c Config, n, valid int) (usage, error) {
 		m, err := skeleton()
 		if err != nil {
 			return usage{}, err
@@ -55,6 +52,14 @@ func cost(s step.Step, c Config, skeleton func() (model.Model, error), what stri
 		}
 		return u, err
 	})
+}
+
+// costOf is cost for whatever measures a job; what tells it from others of the step's operation and configuration.
+func costOf(s step.Step, c Config, what string, measure func(c Config, n, valid int) (usage, error)) step.Cost {
+	c = c.filled()
+	n, valid, note := splits(s)
+	key := fmt.Sprint(s.Op.Name, what, c.BatchSize, c.GradAccumSteps, c.GradientCheckpointing, c.KeepBest, min(n, c.BatchSize*c.GradAccumSteps), min(valid, c.BatchSize), c.again(n))
+	u, err := model.Measured(key, func() (usage, error) { return measure(c, n, valid) })
 	if err != nil {
 		return step.Cost{}
 	}
@@ -97,18 +102,23 @@ func measure(m model.Model, c Config, sample *model.Sample, n, valid int, build 
 		if j, err = build(m, on.Device); err != nil {
 			return
 		}
-		for _, p := range j.params {
-			u.disk += 4 * int64(p.t.Numel())
-		}
-		var spent []ops.Spent
-		rehearse(on.Device, c, j, sample, u.examples, min(valid, c.BatchSize), c.again(n), func() { spent = append(spent, on.Spent()) })
-		flops := func(i int) float64 { return spent[i+1].FLOPs - spent[i].FLOPs }
-		u.first, u.again, u.valid = flops(0), flops(1), flops(2)/float64(max(1, min(valid, c.BatchSize)))
-		u.read, u.frozen = spent[2].Read-spent[1].Read, j.frozen
+		u.rehearse(on, c, j, sample, n, valid)
 	})
 	u.item = itemBytes(m.Info(), len(sample.Pixels), len(sample.IDs), sample.Rows, u.frozen)
 	u.sample = itemBytes(m.Info(), len(sample.Pixels), len(sample.IDs), sample.Rows, false)
 	return u, err
+}
+
+// rehearse counts what the job does to memory that is not there.
+func (u *usage) rehearse(on *ops.Meter, c Config, j job, sample *model.Sample, n, valid int) {
+	for _, p := range j.params {
+		u.disk += 4 * int64(p.t.Numel())
+	}
+	var spent []ops.Spent
+	rehearse(on.Device, c, j, sample, u.examples, min(valid, c.BatchSize), c.again(n), func() { spent = append(spent, on.Spent()) })
+	flops := func(i int) float64 { return spent[i+1].FLOPs - spent[i].FLOPs }
+	u.first, u.again, u.valid = flops(0), flops(1), flops(2)/float64(max(1, min(valid, c.BatchSize)))
+	u.read, u.frozen = spent[2].Read-spent[1].Read, j.frozen
 }
 
 // rehearse does on dev what a training does to its memory: two steps on the same n examples, an evaluation of valid ones,

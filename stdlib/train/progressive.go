@@ -138,6 +138,7 @@ func staged(m model.Model, c Config, stages []Stage, n int) (job, error) {
 	if len(j.params) == 0 {
 		return j, errors.New("no stage names a parameter of this model")
 	}
+	j.params = append(j.params, buffers(m)...)
 	at := 0
 	j.frozen = first < 0
 	j.obj = captioning(m, c, func() bool { return first >= 0 && at >= first })

@@ -58,7 +58,12 @@ func Measure(m Model, f func(m Model, on *ops.Meter)) Estimate {
 	}
 	f(m, meter)
 	runtime.KeepAlive(m) // as a run keeps it for other steps
-	s := meter.Spent()
+	return Metered(meter)
+}
+
+// Metered is what ran on a Meter.
+func Metered(on *ops.Meter) Estimate {
+	s := on.Spent()
 	return Estimate{FLOPs: s.FLOPs, ReadBytes: s.Read, Weights: s.Mapped, Tensors: s.Held + s.Scratch}
 }
 
