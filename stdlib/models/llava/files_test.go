@@ -1,8 +1,10 @@
 package llava
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -12,6 +14,7 @@ import (
 
 	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
+	"lightbox/stdlib/internal/torchtest"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/nn"
 	"lightbox/stdlib/safetensors"
@@ -151,6 +154,70 @@ func TestDamagedCheckpoints(t *testing.T) {
 		})
 	}
 	if err := Check(checkpoint(t, "sharded")); err != nil {
+		t.Error(err)
+	}
+}
+
+// inTorchFiles turns every safetensors file of a checkpoint into a pytorch_model.bin, some matrices transposed.
+func inTorchFiles(t *testing.T, dir string) {
+	t.Helper()
+	list, err := filepath.Glob(filepath.Join(dir, "*.safetensors"))
+	if err != nil || len(list) == 0 {
+		t.Fatal(list, err)
+	}
+	name := func(s string) string {
+		return strings.Replace(strings.Replace(s, "model", "pytorch_model", 1), ".safetensors", ".bin", 1)
+	}
+	for _, path := range list {
+		a, err := safetensors.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out []safetensors.Tensor
+		for _, n := range a.Names() {
+			info, _ := a.Info(n)
+			out = append(out, safetensors.Tensor{Name: n, DType: info.DType, Shape: info.Shape, Data: func() []byte { return a.Bytes(n) }})
+		}
+		raw := torchtest.File(t, out, func(n string) bool { return strings.HasSuffix(n, "q_proj.weight") })
+		put(t, filepath.Join(dir, name(filepath.Base(path))), raw)
+		if err := errors.Join(a.Close(), os.Remove(path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	index := filepath.Join(dir, "model.safetensors.index.json")
+	if len(list) > 1 {
+		put(t, filepath.Join(dir, "pytorch_model.bin.index.json"), []byte(strings.NewReplacer("model-", "pytorch_model-", ".safetensors", ".bin").Replace(string(read(t, index)))))
+		if err := os.Remove(index); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestTorchFiles loads each checkpoint from pytorch_model.bin, or its shards: the same bits.
+func TestTorchFiles(t *testing.T) {
+	for _, name := range cases {
+		dir := checkpoint(t, name)
+		inTorchFiles(t, dir)
+		if err := Check(dir); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Open(t.Context(), dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := load(t, name)
+		for i, p := range nn.Params(got.(*Model).net) {
+			w := nn.Params(want.net)[i].T()
+			if p.T().DType() != w.DType() || !bytes.Equal(ops.Bytes(p.T()), ops.Bytes(w)) {
+				t.Errorf("%s: %s differs", name, p.Name)
+			}
+		}
+	}
+	dir := checkpoint(t, "grouped")
+	inTorchFiles(t, dir)
+	path := filepath.Join(dir, "pytorch_model.bin")
+	put(t, path, bytes.Replace(read(t, path), []byte("_rebuild_tensor_v2"), []byte("_rebuild_tensor_v9"), 1))
+	if _, err := Open(t.Context(), dir); err == nil || !strings.Contains(err.Error(), path+`: its data.pkl wants to use "torch._utils._rebuild_tensor_v9"`) {
 		t.Error(err)
 	}
 }
