@@ -164,7 +164,12 @@ func (c *Config) imageTokens() int {
 // featureSize is the number of columns of those rows.
 func (c *Config) featureSize() int { return c.Vision.HiddenSize * len(c.VisionFeatureLayers) }
 
-// bfloat16 reports whether the configuration says that the weights are stored so.
-func (c *Config) bfloat16() bool {
-	return c.raw["torch_dtype"] == "bfloat16" || c.raw["dtype"] == "bfloat16"
+// halfSize reports whether the configuration says that the weights are stored in 16 bits.
+func (c *Config) halfSize() bool {
+	for _, key := range []string{"torch_dtype", "dtype"} {
+		if d := c.raw[key]; d == "bfloat16" || d == "float16" {
+			return true
+		}
+	}
+	return false
 }

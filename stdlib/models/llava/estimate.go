@@ -52,8 +52,8 @@ func (m *Model) Estimate(w model.Work) model.Estimate {
 		switch {
 		case p.Tensor != nil:
 			size = int64(p.Tensor.DType().Size())
-		case m.cfg.bfloat16() && !p.Wide:
-			size = 2 // held as stored; float16 is widened
+		case m.cfg.halfSize() && !p.Wide:
+			size = 2 // held as stored
 		}
 		e.Weights += size * p.Numel()
 	}

@@ -23,9 +23,9 @@ type Names struct {
 	Tied map[string]string
 }
 
-// LoadWeights gives every parameter its tensor from the archive. F32 and BF16
-// stay as they are stored, in the mapped file where the device allows; F16 and
-// F64, and vectors of any type, become f32. Everything that does not fit is
+// LoadWeights gives every parameter its tensor from the archive. F32, BF16 and
+// F16 stay as they are stored, in the mapped file where the device allows; F64,
+// and vectors of any type, become f32. Everything that does not fit is
 // reported at once: missing, unused and mis-shaped tensors, each with its name
 // in the file and, where one is likely meant, the near name.
 func LoadWeights(dev *tensor.Device, a *safetensors.Archive, params []nn.Named, names Names) error {
@@ -100,6 +100,8 @@ func loadParam(dev *tensor.Device, a *safetensors.Archive, stored string, p nn.N
 		p.Tensor = dev.FromBytes(a.Bytes(stored), tensor.F32, p.Shape...)
 	case info.DType == safetensors.BF16 && !p.Wide:
 		p.Tensor = dev.FromBytes(a.Bytes(stored), tensor.BF16, p.Shape...)
+	case info.DType == safetensors.F16 && !p.Wide:
+		p.Tensor = dev.FromBytes(a.Bytes(stored), tensor.F16, p.Shape...)
 	default:
 		f, err := a.Floats(stored)
 		if err != nil {
