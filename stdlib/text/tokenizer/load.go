@@ -57,7 +57,7 @@ func Parse(file string, data []byte) (*Tokenizer, error) {
 	} else if v != "1.0" {
 		return nil, root.errorf("version", "%q is not supported, want \"1.0\"", v)
 	}
-	t := &Tokenizer{path: file, special: map[string]string{}}
+	t := newTokenizer(file)
 	if err := t.readStages(root); err != nil {
 		return nil, err
 	}
@@ -67,8 +67,13 @@ func Parse(file string, data []byte) (*Tokenizer, error) {
 	if t.post, err = readPost(root, t); err != nil {
 		return nil, err
 	}
-	t.pool.New = func() any { return &scratch{words: map[string][]token{}} }
 	return t, nil
+}
+
+func newTokenizer(file string) *Tokenizer {
+	t := &Tokenizer{path: file, special: map[string]string{}, addedByID: map[int32]Added{}, addedByKey: map[string]int32{}, visible: map[int32]string{}}
+	t.pool.New = func() any { return &scratch{words: map[string][]token{}} }
+	return t
 }
 
 func (t *Tokenizer) readStages(root node) error {
@@ -104,29 +109,32 @@ func (t *Tokenizer) readStages(root node) error {
 	if !ok {
 		return root.errorf("model", "missing%s", hint("model", keysOf(root.fields)))
 	}
-	if t.model, t.names, err = readModel(n); err != nil {
+	if err := t.readModel(n); err != nil {
 		return err
 	}
+	m, ok := t.model.(*bpe)
+	if !ok {
+		return nil
+	}
 	if k := len(t.pre); k > 0 {
-		if b, ok := t.pre[k-1].(byteLevel); ok && t.model.readBytes() {
+		if b, ok := t.pre[k-1].(byteLevel); ok && m.readBytes() {
 			b.raw = true
 			t.pre[k-1] = b
 		}
 	}
-	if t.model.raw == nil {
-		t.model.boundary = t.model.findBoundary()
+	if m.raw == nil {
+		m.boundary = m.findBoundary()
 	}
 	return nil
 }
 
 func (t *Tokenizer) readAdded(root node) error {
-	t.addedByID, t.addedByKey, t.visible = map[int32]Added{}, map[string]int32{}, map[int32]string{}
 	if raw, ok := root.fields["added_tokens"]; ok && string(raw) != "null" {
 		list, err := root.list("added_tokens")
 		if err != nil {
 			return err
 		}
-		next := int32(len(t.model.vocab))
+		next := int32(len(t.vocab))
 		for _, n := range list {
 			a, err := readAddedToken(n)
 			if err != nil {
@@ -156,7 +164,7 @@ func (t *Tokenizer) readAdded(root node) error {
 func (t *Tokenizer) addToken(a Added, next *int32) {
 	id, ok := t.addedByKey[a.Content]
 	if !ok {
-		id, ok = t.model.vocab[a.Content]
+		id, ok = t.vocab[a.Content]
 	}
 	if !ok {
 		id = *next
