@@ -3,15 +3,15 @@ package tokenizer
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 )
 
-// Load reads a tokenizer.json, or the one in a checkpoint directory together with the roles of its
-// special tokens (tokenizer_config.json, special_tokens_map.json).
+// Load reads a tokenizer.json or a SentencePiece .model, or what a checkpoint directory has together with the roles of its
+// special tokens (tokenizer_config.json, special_tokens_map.json): tokenizer.json, or as transformers 5.23 converts
+// them tokenizer.model (Llama's), vocab.json with merges.txt (GPT-2, CodeGen, Qwen2) or vocab.txt (BERT).
 func Load(path string) (*Tokenizer, error) {
 	if info, err := os.Stat(path); err != nil {
 		return nil, err
@@ -19,28 +19,21 @@ func Load(path string) (*Tokenizer, error) {
 		dir := path
 		path = filepath.Join(dir, "tokenizer.json")
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			return nil, noTokenizer(dir)
+			return loadParts(dir)
 		}
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
+	if filepath.Ext(path) == ".model" {
+		return ParseSentencePiece(path, data)
+	}
 	t, err := Parse(path, data)
 	if err != nil {
 		return nil, err
 	}
 	return t, t.readRoles(filepath.Dir(path))
-}
-
-// noTokenizer says what is in a directory instead of a tokenizer.json.
-func noTokenizer(dir string) error {
-	for _, other := range []string{"tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.txt", "vocab.json"} {
-		if _, err := os.Stat(filepath.Join(dir, other)); err == nil {
-			return fmt.Errorf("%s: no tokenizer.json, and reading %s is not supported: save the fast tokenizer there (AutoTokenizer.from_pretrained(…).save_pretrained(…))", dir, other)
-		}
-	}
-	return fmt.Errorf("%s: no tokenizer.json", dir)
 }
 
 // Parse reads the bytes of a tokenizer.json; file names it in errors.
@@ -57,8 +50,20 @@ func Parse(file string, data []byte) (*Tokenizer, error) {
 	} else if v != "1.0" {
 		return nil, root.errorf("version", "%q is not supported, want \"1.0\"", v)
 	}
-	t := newTokenizer(file)
-	if err := t.readStages(root); err != nil {
+	return assemble(root, nil)
+}
+
+// assemble makes the tokenizer of a tokenizer.json. model sets its model, vocabulary and names; nil: the file has them.
+func assemble(root node, model func(*Tokenizer) error) (*Tokenizer, error) {
+	t := newTokenizer(root.file)
+	err := t.readStages(root)
+	if err != nil {
+		return nil, err
+	}
+	if model == nil {
+		model = func(t *Tokenizer) error { return t.readModelOf(root) }
+	}
+	if err := model(t); err != nil {
 		return nil, err
 	}
 	if err := t.readAdded(root); err != nil {
@@ -102,7 +107,12 @@ func (t *Tokenizer) readStages(root node) error {
 			t.needsAlign = true
 		}
 	}
-	n, ok, err = root.child("model")
+	return nil
+}
+
+// readModelOf reads the model of a tokenizer.json.
+func (t *Tokenizer) readModelOf(root node) error {
+	n, ok, err := root.child("model")
 	if err != nil {
 		return err
 	}
