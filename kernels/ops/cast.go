@@ -33,16 +33,13 @@ func Cast(x *tensor.Tensor, dt tensor.DType) *tensor.Tensor {
 // Copy is a copy of x of its own in f32, on no tape: what training may change.
 func Copy(x *tensor.Tensor) *tensor.Tensor {
 	if x == nil || x.DType() == tensor.I32 {
-		tensor.Fail("copy", "x", x, "f32 or bf16")
+		tensor.Fail("copy", "x", x, "a tensor of floats")
+	}
+	if x.DType() != tensor.F32 {
+		return Cast(x.Detach(), tensor.F32)
 	}
 	out := x.Device().Empty(tensor.F32, x.Shape()...)
-	launch("copy", func() {
-		if x.DType() == tensor.BF16 {
-			cpu.WidenBF16(f32(out), u16(x))
-		} else {
-			copy(f32(out), f32(x))
-		}
-	}, out, x)
+	launch("copy", func() { copy(f32(out), f32(x)) }, out, x)
 	return out
 }
 

@@ -8,8 +8,11 @@ import (
 	"slices"
 	"strings"
 
+	"lightbox/stdlib/models/cnntransformer"
 	"lightbox/stdlib/models/llava"
+	"lightbox/stdlib/models/llavanext"
 	"lightbox/stdlib/models/model"
+	"lightbox/stdlib/models/moondream"
 	"lightbox/stdlib/models/visiongpt2"
 )
 
@@ -17,7 +20,10 @@ import (
 func families() []model.Family {
 	return []model.Family{
 		llava.Family(),
+		llavanext.Family(),
+		moondream.Family(),
 		visiongpt2.Family(),
+		cnntransformer.Family(),
 	}
 }
 

@@ -59,7 +59,7 @@ func ClassifyCost(s step.Step, c Config, what string, build func(dev *ops.Device
 		on, sample := ops.Meta(), blank()
 		u := usage{examples: max(1, min(n, c.BatchSize*c.GradAccumSteps))}
 		blind := func(_ *source, at []int) []int32 { return make([]int32, len(at)) }
-		u.rehearse(on, nil, c, build(on.Device).job(blind), sample, n, valid)
+		u.rehearse(on, c, build(on.Device).job(blind), sample, n, valid)
 		u.Estimate = model.Metered(on)
 		u.item = itemBytes(model.Info{}, len(sample.Pixels), 0, 0, false)
 		u.sample = u.item

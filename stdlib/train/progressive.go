@@ -58,7 +58,11 @@ var progressiveOp = &step.Op{Name: "train.Progressive", Version: "1", Seeded: tr
 	Cost: func(s step.Step) step.Cost {
 		p := s.Params.(progressiveParams)
 		return cost(s, p.Config, p.Skeleton, fmt.Sprint(p.Stages), func(m model.Model, _ *ops.Device) (job, error) {
-			return staged(m.Trainable(), p.Config.filled(), p.Stages, 1)
+			all := slices.Clone(p.Stages) // the peak comes when every stage has joined
+			for i := range all {
+				all[i].From = 0
+			}
+			return staged(m.Trainable(), p.Config.filled(), all, 1)
 		})
 	},
 	Run: func(ctx *step.Context, dir string) error {

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"runtime"
 	"sync"
 
 	"lightbox/kernels/ops"
@@ -17,7 +18,10 @@ type Estimate struct {
 }
 
 // Resident is by how much a process grows that does the work, beside what it holds on the host.
-func (e Estimate) Resident() int64 { return e.Weights + e.Tensors }
+func (e Estimate) Resident() int64 { return e.Weights + e.Tensors + garbage }
+
+// garbage is what the Go heap grows by while any work runs: package exec collects no earlier.
+const garbage = 5 << 20
 
 // Host is what bytes of the Go heap take, garbage included: package exec lets the heap grow by two fifths between
 // collections.
@@ -39,23 +43,21 @@ func Measured[T any](key string, f func() (T, error)) (T, error) {
 }
 
 // Measure runs f on a copy of m whose parameters have the types of loaded ones but no memory, and tells what f would cost:
-// the very code of the work is its estimate. m may be built from its configuration alone; what f makes beside must be on
+// the very code of the work is its estimate. m may be built from its configuration alone; what f makes beside must be
 // on the Meter, and freed or on a tape. f sees zeros wherever it reads a result, and may ask on in between.
 func Measure(m Model, f func(m Model, on *ops.Meter)) Estimate {
 	meter := ops.Meta()
 	m = m.Share()
 	as := stored(m.Info().DType)
-	for _, p := range m.Params() {
-		if dt, mapped := held(as, p.Wide); mapped {
+	for _, p := range append(m.Params(), m.Buffers()...) {
+		if dt, mapped := held(as, p.Wide); mapped && !p.Counter {
 			p.Tensor = meter.Mapped(dt, p.Shape...)
 		} else {
 			p.Tensor = meter.Empty(dt, p.Shape...)
 		}
 	}
-	for _, b := range m.Buffers() {
-		b.Tensor = meter.Empty(tensor.F32, b.Shape...)
-	}
 	f(m, meter)
+	runtime.KeepAlive(m) // as a run keeps it for other steps
 	return Metered(meter)
 }
 
