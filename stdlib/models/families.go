@@ -10,12 +10,14 @@ import (
 
 	"lightbox/stdlib/models/llava"
 	"lightbox/stdlib/models/model"
+	"lightbox/stdlib/models/visiongpt2"
 )
 
 // families is the table of what can be loaded: one line per family.
 func families() []model.Family {
 	return []model.Family{
 		llava.Family(),
+		visiongpt2.Family(),
 	}
 }
 
