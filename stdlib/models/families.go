@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"lightbox/stdlib/models/idefics3"
 	"lightbox/stdlib/models/llava"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/models/visiongpt2"
@@ -17,6 +18,7 @@ import (
 func families() []model.Family {
 	return []model.Family{
 		llava.Family(),
+		idefics3.Family(),
 		visiongpt2.Family(),
 	}
 }

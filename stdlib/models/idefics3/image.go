@@ -40,9 +40,8 @@ func readImages(f *checkpoint.Files, c *Config) (*imageProcessor, error) {
 	type kind struct {
 		Type string `json:"image_processor_type"`
 	}
-	p := defaultImages()
-	size := p.Size
-	p.Size = vision.Size{}
+	p, defaults := defaultImages(), defaultImages()
+	p.Size = vision.Size{} // the file's keys must not join the default's
 	j := struct {
 		*imageProcessor
 		kind
@@ -52,7 +51,13 @@ func readImages(f *checkpoint.Files, c *Config) (*imageProcessor, error) {
 		return nil, err
 	}
 	if p.Size == (vision.Size{}) {
-		p.Size = size
+		p.Size = defaults.Size
+	}
+	if p.Mean == nil { // null is the default
+		p.Mean = defaults.Mean
+	}
+	if p.Std == nil {
+		p.Std = defaults.Std
 	}
 	switch j.Type {
 	case "", "Idefics3ImageProcessor", "Idefics3ImageProcessorFast", "Idefics3ImageProcessorPil":

@@ -1,6 +1,6 @@
 """Goldens for package idefics3: see stdlib/models/testdata/reference.py.
 
-    python make_golden.py [CASE ...]        # writes beside itself
+    python make_golden.py [CASE ... | images | real]        # writes beside itself; real needs shared/data/radsample
 """
 import json, os, sys
 import numpy as np
@@ -10,7 +10,9 @@ sys.path.insert(0, f"{HERE}/../../testdata")
 import reference
 from reference import Case, bytelevel_tokenizer, digest, image
 from transformers import AutoProcessor, Idefics3Config, Idefics3ForConditionalGeneration
+from transformers.models.idefics3.configuration_idefics3 import Idefics3VisionConfig
 from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
+from transformers.models.idefics3.modeling_idefics3 import Idefics3VisionEmbeddings
 
 assert transformers.__version__ == "5.23.0", transformers.__version__
 MADE_BY = "make_golden.py, transformers 5.23.0, peft 0.21.2"
@@ -89,7 +91,8 @@ class Grouped(Idefics3):
 
 class Whole(Idefics3):
     """No splitting, views smaller than the table of positions and no multiple of a patch, tied, v5 files and keys, bf16."""
-    dtype, names, v5, generation = "bfloat16", "v5", True, [END, ID["<|im_end|>"]]
+    dtype, names, v5, generation = "bfloat16", "v5", True, [ID["<|im_end|>"], END]
+    eos = (ID["<|im_end|>"], END)
     pre = dict(size=dict(height=40, width=52), max_image_size=dict(longest_edge=34), do_image_splitting=False, resample=3,
                image_mean=[0.48, 0.46, 0.4], image_std=[0.27, 0.26, 0.28])
     config = dict(architectures=["Idefics3ForConditionalGeneration"], model_type="idefics3", image_token_id=IMAGE, dtype="bfloat16", tie_word_embeddings=True,
@@ -97,7 +100,7 @@ class Whole(Idefics3):
                                    num_key_value_heads=3, rms_norm_eps=1e-6, attention_bias=True, mlp_bias=True, max_position_embeddings=512,
                                    rope_parameters=dict(rope_theta=500000.0, rope_type="default"), tie_word_embeddings=True, pad_token_id=2),
                   vision_config=dict(model_type="idefics3_vision", hidden_size=36, intermediate_size=50, num_hidden_layers=2, num_attention_heads=3,
-                                     image_size=44, patch_size=8, hidden_act="gelu", layer_norm_eps=1e-5))
+                                     image_size=60, patch_size=8, hidden_act="gelu", layer_norm_eps=1e-5))
 
 
 class Sharded(Idefics3):
@@ -116,26 +119,42 @@ CASES = dict(grouped=Grouped, whole=Whole, sharded=Sharded)
 def images():
     """Views of pictures of many sizes under several settings: how many, the grid, and the SHA-256 of their floats."""
     out = []
-    real = f"{HERE}/../../../../../shared/data/radsample"
     for name, pre in SETTINGS.items():
         p = Idefics3ImageProcessorPil(**dict(PRE, **pre))
         for spec in SHAPES[name]:
             px = p(image(*spec), return_tensors="np", return_row_col_info=True)
             out.append(dict(settings=name, image=spec, rows=px["rows"][0][0], cols=px["cols"][0][0], views=int(px["pixel_values"].shape[1]), sha256=digest(px["pixel_values"])))
             assert px["pixel_attention_mask"].all()
-    json.dump(dict(made_by=MADE_BY, settings={n: dict(PRE, **s) for n, s in SETTINGS.items()}, images=out), open(f"{HERE}/images.json", "w"), indent=0)
+    json.dump(dict(made_by=MADE_BY, settings={n: dict(PRE, **s) for n, s in SETTINGS.items()}, images=out,
+                   buckets=[dict(grid=g, side=s, want=buckets(g, s)) for g, s in [(32, 32), (26, 26), (27, 27), (32, 16), (32, 20), (5, 4), (7, 4), (4, 7), (19, 19),
+                                                                                  (25, 25), (29, 58), (50, 20), (97, 97), (1, 3)]]),
+              open(f"{HERE}/images.json", "w"))
+
+
+def buckets(grid, side):
+    """The rows' cells as Idefics3VisionEmbeddings computes them, read off a table that holds its own indices."""
+    e = Idefics3VisionEmbeddings(Idefics3VisionConfig(hidden_size=1, num_attention_heads=1, image_size=grid, patch_size=1))
+    with torch.no_grad():
+        e.patch_embedding.weight.zero_(), e.patch_embedding.bias.zero_()
+        e.position_embedding.weight.copy_(torch.arange(grid * grid, dtype=torch.float32)[:, None])
+        at = e(torch.zeros(1, 3, side, side), torch.ones(1, side, side, dtype=torch.bool))[0, :, 0].int().reshape(side, side)
+    assert (at // grid == (at // grid)[:, :1]).all() and (at % grid == (at % grid)[:1]).all() and (at[:, 0] // grid == at[0] % grid).all()
+    return (at[0] % grid).tolist()
 
 
 def real():
     """The same of real films; they are not in the repository, Go skips where they are absent."""
-    from PIL import Image, ImageOps
-    root, out = f"{HERE}/../../../../../shared/data/radsample/test", {}
+    from PIL import Image
+    up = HERE
+    while not os.path.exists(f"{up}/shared/data/radsample"):
+        up = os.path.dirname(up)
+    root, out = f"{up}/shared/data/radsample", {}
     p = Idefics3ImageProcessorPil(**dict(PRE, **SETTINGS["published"]))
-    for f in sorted(os.listdir(root))[::6]:
-        im = ImageOps.exif_transpose(Image.open(f"{root}/{f}")).convert("RGB")
+    for f in [f"test/{f}" for f in sorted(os.listdir(f"{root}/test"))[::6]]:
+        im = Image.open(f"{root}/{f}").convert("RGB")
         out[f] = digest(p(im, return_tensors="np")["pixel_values"])
         print(f, im.size)
-    json.dump(dict(made_by=MADE_BY, sha256=out), open(f"{HERE}/real.json", "w"), indent=0)
+    json.dump(dict(made_by=MADE_BY, sha256=out), open(f"{HERE}/real.json", "w"), indent=0)  # one a line
 
 
 SETTINGS = dict(
