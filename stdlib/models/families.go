@@ -67,3 +67,9 @@ func familyIn(dir string) (model.Family, []byte, error) {
 	}
 	return f, raw, nil
 }
+
+// FamilyIn is the family of the checkpoint in dir, by its config.json.
+func FamilyIn(dir string) (model.Family, error) {
+	f, _, err := familyIn(dir)
+	return f, err
+}
