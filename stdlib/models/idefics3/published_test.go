@@ -5,7 +5,10 @@ import (
 	"slices"
 	"testing"
 
+	"lightbox/kernels/ops"
+	"lightbox/kernels/tensor"
 	"lightbox/stdlib/models/model"
+	"lightbox/stdlib/nn"
 	"lightbox/stdlib/vision"
 )
 
@@ -132,5 +135,49 @@ func TestTurns(t *testing.T) {
 		if b, err := m.proc.prompt("Which side?", image); a != b || err != nil {
 			t.Errorf("prompts %q and %q differ: %v", a, b, err)
 		}
+	}
+}
+
+// TestMeasure runs passes of the true size without memory: their operations follow from the sizes, and a checkpointed
+// training step with adapters everywhere keeps a layer's activations of the tower where a plain one keeps them all.
+func TestMeasure(t *testing.T) {
+	m := published(t)
+	s, err := m.Blank(640, 480, 40, 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	prefill := model.Measure(m, func(m model.Model, _ *ops.Meter) {
+		tape := tensor.NewScratch()
+		m.Logits(m.Hidden(&model.Batch{Samples: []*model.Sample{s}, Tail: []int{1}, Tape: tape}))
+		tape.Release()
+	})
+	const views, p, e, f = 13, 1024, 768, 3072
+	tower := float64(views) * (12*(2*p*(4*e*e+2*e*f)+4*p*p*e) + 2*p*e*3*16*16)
+	connector := 2.0 * views * 64 * 12288 * 960
+	n, c, layers := float64(len(s.IDs)), 960.0, 31.0 // the last layer has one row beside its keys and values
+	decoder := layers*(2*n*(2*c*c+2*c*320+3*c*2560)+2*n*n*c) + 2*n*2*c*320 + 2*c*49280
+	if want := tower + connector + decoder; prefill.FLOPs < 0.99*want || prefill.FLOPs > 1.03*want {
+		t.Errorf("a prefill takes %.4g operations; want about %.4g", prefill.FLOPs, want)
+	}
+	step := func(checkpoint bool) model.Estimate {
+		return model.Measure(m, func(m model.Model, on *ops.Meter) {
+			for _, slot := range m.Slots() {
+				a := &nn.LoRA{A: nn.NewParam(nn.InitNormal, 16, slot.Linear.In()), B: nn.NewParam(nn.InitZeros, slot.Linear.Out(), 16), Scale: 2}
+				for _, p := range []*nn.Param{a.A, a.B} {
+					p.Tensor = on.Empty(tensor.F32, p.Shape...)
+					p.Tensor.SetRequiresGrad(true)
+				}
+				slot.Linear.Adapters = append(slot.Linear.Adapters, a)
+			}
+			tape := tensor.NewTape()
+			loss, _ := model.Loss(m, &model.Batch{Samples: []*model.Sample{s}, Tape: tape, Checkpoint: checkpoint}, 1)
+			tape.Backward(loss)
+			tape.Release()
+		})
+	}
+	plain, checkpointed := step(false), step(true)
+	t.Logf("prefill %.3g operations, %d MB; a step %d MB, checkpointed %d MB", prefill.FLOPs, prefill.Tensors>>20, plain.Tensors>>20, checkpointed.Tensors>>20)
+	if checkpointed.Tensors*3 > plain.Tensors {
+		t.Errorf("a checkpointed step holds %d bytes, a plain one %d", checkpointed.Tensors, plain.Tensors)
 	}
 }
