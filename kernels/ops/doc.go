@@ -6,7 +6,7 @@
 //
 // # Rules that every op keeps
 //
-//   - Activations are f32. Weights of Linear and Embedding may be bf16, widened as they are read.
+//   - Activations are f32. Weights of Linear and Embedding may be bf16 or f16, widened as they are read.
 //   - The result is on the tape of the inputs; inputs of two tapes do not mix. Without a tape nothing is recorded and the
 //     garbage collector frees results; a tape made by tensor.NewScratch records nothing and hands them back at Release.
 //     Tape.Scope and Tape.Checkpoint hand back earlier what no backward reads. What an op needs besides it frees itself,

@@ -389,7 +389,7 @@ func TestShapeErrors(t *testing.T) {
 		f    func()
 		want string
 	}{
-		{func() { Linear(x, z("q_proj", 6, 4), nil) }, `linear: w "q_proj" is (6, 4) f32, want (N, 6) f32 or bf16 for x (4, 6) f32`},
+		{func() { Linear(x, z("q_proj", 6, 4), nil) }, `linear: w "q_proj" is (6, 4) f32, want (N, 6) f32, bf16 or f16 for x (4, 6) f32`},
 		{func() { Linear(x, z("", 3, 6), z("bias", 2)) }, `linear: b "bias" is (2) f32, want (3) f32`},
 		{func() { MatMul(x, z("c_attn", 4, 6), nil) }, `matmul: w "c_attn" is (4, 6) f32, want (6, N) f32 or bf16 for x (4, 6) f32`},
 		{func() { Linear(x, nil, nil) }, `linear: w is nil, want (N, 6)`},
@@ -472,6 +472,55 @@ func TestCast(t *testing.T) {
 	into := CPU().Zeros(tensor.BF16, 5, 7)
 	SetFloats(into, Floats(w))
 	sameBits(t, "set floats", Floats(into), Floats(half))
+}
+
+// TestF16Weights: in ops and in Linear's registers a binary16 weight is its widened self, LoRA and gradients included.
+func TestF16Weights(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	const n, k, rank = 21, 37, 3
+	raw := make([]byte, 2*n*k)
+	for i := range raw {
+		raw[i] = byte(r.Uint32())
+		if i%2 == 1 {
+			raw[i] &= 0xbf // finite and less than 2
+		}
+	}
+	half := CPU().FromBytes(raw, tensor.F16, n, k)
+	wide := Cast(half, tensor.F32)
+	sameBits(t, "floats", Floats(half), Floats(wide))
+	sameBits(t, "bf16", Floats(Cast(half, tensor.BF16)), Floats(Cast(wide, tensor.BF16)))
+	if string(Bytes(half)) != string(raw) {
+		t.Error("the bits of a weight changed")
+	}
+	sameBits(t, "embedding", Floats(Embedding(half, []int32{4, 0, 4})), Floats(Embedding(wide, []int32{4, 0, 4})))
+	for _, rows := range []int{1, 3, 9} {
+		in := randoms(r, rows*k, 1)
+		a := Adapter{A: CPU().FromFloats(randoms(r, rank*k, 1), rank, k), B: CPU().FromFloats(randoms(r, n*rank, 1), n, rank), Scale: 2}
+		run := func(w *tensor.Tensor) []*tensor.Tensor {
+			x := CPU().FromFloats(in, rows, k)
+			leaves := []*tensor.Tensor{x, a.A, a.B}
+			for _, l := range leaves {
+				l.SetRequiresGrad(true)
+				l.ZeroGrad()
+			}
+			tape := tensor.NewTape()
+			adapter := a
+			adapter.A, adapter.B = tape.Track(a.A), tape.Track(a.B)
+			tracked := tape.Track(x)
+			y := Add(Linear(tracked, w, nil), LinearLoRA(tracked, w, nil, adapter))
+			out := []*tensor.Tensor{CPU().FromFloats(Floats(y), y.Shape()...)}
+			tape.Backward(Sum(Mul(y, y)))
+			for _, l := range leaves {
+				out = append(out, CPU().FromFloats(Floats(l.Grad()), l.Shape()...))
+			}
+			tape.Release()
+			return out
+		}
+		got, want := run(half), run(wide)
+		for i, name := range []string{"y", "dx", "dA", "dB"} {
+			sameBits(t, fmt.Sprintf("%s with %d rows", name, rows), Floats(got[i]), Floats(want[i]))
+		}
+	}
 }
 
 // TestCopyInto writes rows of a cache.

@@ -300,7 +300,7 @@ func TestResNetErrors(t *testing.T) {
 		return ResNet(o, set, train.Config{}).ref
 	}
 	bad(with(func(o *ResNetOptions) { o.Checkpoint = "nowhere.pth" }), `weights "nowhere.pth":`, "want a file or directory of torchvision's state dict")
-	bad(with(func(o *ResNetOptions) { o.Checkpoint = t.TempDir() }), "the directory has no model.safetensors")
+	bad(with(func(o *ResNetOptions) { o.Checkpoint = t.TempDir() }), "lacks its weights; any of these would do")
 	bad(with(func(o *ResNetOptions) { o.Size = -1 }), "ResNetOptions.Size is -1")
 	bad(with(func(o *ResNetOptions) { o.Layers = []int{1, 0} }), "ResNetOptions: resnet: stage 2 has 0 blocks")
 	bad(ResNet(small, set, train.Config{LR: -1}).ref, "train.Config.LR is -1")

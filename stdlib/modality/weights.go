@@ -10,6 +10,7 @@ import (
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/nn/resnet"
 	"lightbox/stdlib/safetensors"
+	"lightbox/stdlib/weights"
 )
 
 type archive = *safetensors.Archive
@@ -23,10 +24,10 @@ func openWeights(path string) (archive, error) {
 	if err != nil {
 		return nil, err
 	}
-	return safetensors.Open(files[0])
+	return weights.Open(files[0])
 }
 
-// weightFiles is the file of a state dict: path itself, or in a directory model.safetensors.
+// weightFiles is the file of a state dict, of safetensors or torch: path itself, or the one in a directory.
 func weightFiles(path string) ([]string, error) {
 	if rest, ok := strings.CutPrefix(path, "~/"); ok {
 		if home, err := os.UserHomeDir(); err == nil {
@@ -38,9 +39,8 @@ func weightFiles(path string) ([]string, error) {
 		return nil, fmt.Errorf("weights %q: %w; want a file or directory of torchvision's state dict, or \"\" for random weights", path, err)
 	}
 	if info.IsDir() {
-		path = filepath.Join(path, weightsFile)
-		if _, err := os.Stat(path); err != nil {
-			return nil, fmt.Errorf("weights %q: the directory has no %s", filepath.Dir(path), weightsFile)
+		if path, err = weights.Find(path); err != nil {
+			return nil, err
 		}
 	}
 	path, err = filepath.Abs(path)

@@ -13,7 +13,7 @@ import (
 type Estimate struct {
 	FLOPs     float64 // operations of matrix products and attention
 	ReadBytes float64 // bytes of weights read, each time that they are
-	Weights   int64   // bytes of the mapped weights that the work touches
+	Weights   int64   // bytes of the mapped weights that loading and the work touch
 	Tensors   int64   // most bytes of tensors at once, widened weights, caches and kernels' scratch memory included
 }
 
@@ -49,16 +49,22 @@ func Measure(m Model, f func(m Model, on *ops.Meter)) Estimate {
 	meter := ops.Meta()
 	m = m.Share()
 	as := stored(m.Info().DType)
+	var read, largest int64 // bytes of widened parameters
 	for _, p := range append(m.Params(), m.Buffers()...) {
 		if dt, mapped := held(as, p.Wide); mapped && !p.Counter {
 			p.Tensor = meter.Mapped(dt, p.Shape...)
-		} else {
+		} else { // widened: what was read of the file stays mapped, and the heap keeps room for the largest
 			p.Tensor = meter.Empty(dt, p.Shape...)
+			read += p.Numel() * int64(as.Size())
+			largest = max(largest, p.Numel()*int64(dt.Size()))
 		}
 	}
 	f(m, meter)
 	runtime.KeepAlive(m) // as a run keeps it for other steps
-	return Metered(meter)
+	e := Metered(meter)
+	e.Weights += read
+	e.Tensors += Host(largest)
+	return e
 }
 
 // Metered is what ran on a Meter.

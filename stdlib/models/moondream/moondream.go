@@ -25,6 +25,7 @@ import (
 	"lightbox/stdlib/nn"
 	"lightbox/stdlib/nn/decoder"
 	"lightbox/stdlib/safetensors"
+	"lightbox/stdlib/weights"
 )
 
 // Family is MoonDream2's line in the table of families.
@@ -68,7 +69,7 @@ func New(config []byte) (model.Model, error) {
 
 // Open loads the checkpoint in dir on the context's device. The files stay mapped for as long as the process lives.
 func Open(ctx context.Context, dir string) (model.Model, error) {
-	a, err := safetensors.Open(dir)
+	a, err := weights.Open(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +91,7 @@ func Open(ctx context.Context, dir string) (model.Model, error) {
 
 // Check holds the weights in dir against its configuration and the tokenizer's files, reading headers only.
 func Check(dir string) error {
-	a, err := safetensors.Open(dir)
+	a, err := weights.Open(dir)
 	if err != nil {
 		return err
 	}
