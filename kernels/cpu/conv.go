@@ -130,9 +130,9 @@ func turnWeight(dst []float32, w Mat, a ConvArgs) {
 		for o := lo * depth; o < hi*depth; o += depth {
 			for k := range area {
 				row := dst[o+k*a.C:][:a.C]
-				if w.BF16 != nil {
+				if w.F32 == nil {
 					for c, from := 0, o+k; c < len(row); c, from = c+1, from+area {
-						row[c] = widen(w.BF16[from])
+						row[c] = w.at(from)
 					}
 					continue
 				}
