@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"lightbox/stdlib/models/cnntransformer"
+	"lightbox/stdlib/models/idefics3"
 	"lightbox/stdlib/models/llava"
 	"lightbox/stdlib/models/llavanext"
 	"lightbox/stdlib/models/model"
@@ -22,6 +23,7 @@ func families() []model.Family {
 		llava.Family(),
 		llavanext.Family(),
 		moondream.Family(),
+		idefics3.Family(),
 		visiongpt2.Family(),
 		cnntransformer.Family(),
 	}
