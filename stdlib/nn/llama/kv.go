@@ -56,8 +56,8 @@ func (kv *KV) put(layer int, k, v *tensor.Tensor) {
 	ops.CopyInto(kv.v[layer], kv.length, v)
 }
 
-// free is the position of the next token. It is not Len where an image's tokens share positions.
-func (kv *KV) free() int32 {
+// next is the position of the next token. It is not Len where an image's tokens share positions.
+func (kv *KV) next() int32 {
 	if kv.length == 0 {
 		return 0
 	}
@@ -66,10 +66,10 @@ func (kv *KV) free() int32 {
 
 // grow counts the tokens of pos (n, axes), which all layers have put.
 func (kv *KV) grow(pos []int32, axes int) {
-	next := kv.free()
+	free := kv.next()
 	for p := range slices.Chunk(pos, axes) {
-		next = max(next, slices.Max(p)+1)
-		kv.after = append(kv.after[:kv.length], next)
+		free = max(free, slices.Max(p)+1)
+		kv.after = append(kv.after[:kv.length], free)
 		kv.length++
 	}
 }

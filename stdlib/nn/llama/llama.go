@@ -124,7 +124,7 @@ func newLayout(s *Sequences, axes int) *layout {
 	for i, n := range s.Lens {
 		var past int32 // the first free position
 		if s.KV != nil {
-			past = s.KV[i].free()
+			past = s.KV[i].next()
 			l.cached = l.cached || s.KV[i].Len() > 0
 		}
 		row := l.starts[i]
