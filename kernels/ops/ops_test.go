@@ -114,6 +114,21 @@ func linearCases() []opCase {
 		{name: "linear", shapes: [][]int{{5, 7}, {3, 7}, {3}}, run: bias, ref: ref(7, 3), out: []int{5, 3}, rows: []int{0}},
 		{name: "linear without bias", shapes: [][]int{{2, 3, 19}, {33, 19}}, run: plain, ref: ref(19, 33), out: []int{2, 3, 33}, rows: []int{0}},
 		{name: "linear of one row", shapes: [][]int{{1, 1}, {1, 1}, {1}}, run: bias, ref: ref(1, 1), out: []int{1, 1}},
+		{name: "matmul", shapes: [][]int{{2, 5, 7}, {7, 3}, {3}}, out: []int{2, 5, 3}, rows: []int{0},
+			run: func(_ *Device, in []*tensor.Tensor) *tensor.Tensor { return MatMul(in[0], in[1], in[2]) },
+			ref: func(in [][]float64) []float64 {
+				var out []float64
+				for r := range 10 {
+					for j := range 3 {
+						y := in[2][j]
+						for i := range 7 {
+							y += in[0][7*r+i] * in[1][3*i+j]
+						}
+						out = append(out, y)
+					}
+				}
+				return out
+			}},
 		{name: "linear of no rows", shapes: [][]int{{0, 4}, {3, 4}, {3}}, run: bias, ref: ref(4, 3), out: []int{0, 3}},
 	}
 }

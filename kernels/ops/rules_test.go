@@ -369,6 +369,7 @@ func TestShapeErrors(t *testing.T) {
 	}{
 		{func() { Linear(x, z("q_proj", 6, 4), nil) }, `linear: w "q_proj" is (6, 4) f32, want (N, 6) f32 or bf16 for x (4, 6) f32`},
 		{func() { Linear(x, z("", 3, 6), z("bias", 2)) }, `linear: b "bias" is (2) f32, want (3) f32`},
+		{func() { MatMul(x, z("c_attn", 4, 6), nil) }, `matmul: w "c_attn" is (4, 6) f32, want (6, N) f32 or bf16 for x (4, 6) f32`},
 		{func() { Linear(x, nil, nil) }, `linear: w is nil, want (N, 6)`},
 		{func() { Add(x, z("", 6, 4)) }, `add: b is (6, 4) f32, want (4, 6) f32`},
 		{func() { AddRow(x, z("", 4)) }, `add row: row is (4) f32, want the last dimensions of x (4, 6) f32`},
@@ -471,5 +472,24 @@ func TestRopeAxes(t *testing.T) {
 	want := Floats(RoPE(x, pos, NewRope(freqs, 0.5)))
 	if got := Floats(RoPE(x, all, NewAxesRope(freqs, axis, 3, 0.5))); !slices.Equal(got, want) {
 		t.Error("equal positions on three axes differ from one axis")
+	}
+}
+
+// TestMatMulBits: MatMul gives the bits of Linear with the transposed weight, for one row and for many.
+func TestMatMulBits(t *testing.T) {
+	const k, n = 83, 130
+	r := rand.New(rand.NewPCG(5, 1))
+	w := randoms(r, k*n, 1)
+	turned := make([]float32, k*n)
+	for i := range k {
+		for j := range n {
+			turned[j*k+i] = w[i*n+j]
+		}
+	}
+	a, b := CPU().FromFloats(w, k, n), CPU().FromFloats(turned, n, k)
+	for _, m := range []int{1, 3, 64} {
+		x := CPU().FromFloats(randoms(r, m*k, 1), m, k)
+		sameBits(t, fmt.Sprintf("%d rows", m), Floats(MatMul(x, a, nil)), Floats(Linear(x, b, nil)))
+		sameBits(t, fmt.Sprintf("%d rows in bf16", m), Floats(MatMul(x, Cast(a, tensor.BF16), nil)), Floats(Linear(x, Cast(b, tensor.BF16), nil)))
 	}
 }
