@@ -10,12 +10,14 @@ import (
 
 	"lightbox/stdlib/models/llava"
 	"lightbox/stdlib/models/model"
+	"lightbox/stdlib/models/visiongpt2"
 )
 
 // families is the table of what can be loaded: one line per family.
 func families() []model.Family {
 	return []model.Family{
 		llava.Family(),
+		visiongpt2.Family(),
 	}
 }
 
@@ -62,4 +64,10 @@ func familyIn(dir string) (model.Family, []byte, error) {
 		return model.Family{}, nil, fmt.Errorf("models: %s: %w", path, err)
 	}
 	return f, raw, nil
+}
+
+// FamilyIn is the family of the checkpoint in dir, by its config.json.
+func FamilyIn(dir string) (model.Family, error) {
+	f, _, err := familyIn(dir)
+	return f, err
 }

@@ -163,7 +163,7 @@ func blankHead(dev *ops.Device, name string, classes []string, width int) *head 
 func attributeJob(m model.Model, heads []*head, targets func(*head, *source, []int) []int32) job {
 	j := job{params: thaw(m, func(q model.Param) bool { return q.Tower == model.Vision }), obj: attributeLoss(m, heads, targets)}
 	for _, h := range heads {
-		j.params = append(j.params, param{"heads." + h.name + ".weight", h.w}, param{"heads." + h.name + ".bias", h.b})
+		j.params = append(j.params, param{name: "heads." + h.name + ".weight", t: h.w}, param{name: "heads." + h.name + ".bias", t: h.b})
 	}
 	return j
 }

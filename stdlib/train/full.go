@@ -64,7 +64,7 @@ var fullOp = &step.Op{Name: "train.Full", Version: "1", Seeded: true,
 // whole lets the towers of m be trained; none named means all.
 func whole(m model.Model, c Config, towers []model.Tower) job {
 	in := func(t model.Tower) bool { return len(towers) == 0 || slices.Contains(towers, t) }
-	return job{params: thaw(m, func(q model.Param) bool { return in(q.Tower) }), obj: captioning(m, c), frozen: !in(model.Vision)}
+	return job{params: thaw(m, func(q model.Param) bool { return in(q.Tower) }), obj: captioning(m, c, func() bool { return in(model.Vision) }), frozen: !in(model.Vision)}
 }
 
 // openFull gives a private float32 copy of the first input's model, and the splits of the last.
@@ -88,7 +88,7 @@ func thaw(m model.Model, chosen func(model.Param) bool) []param {
 	for _, q := range m.Params() {
 		if chosen(q) {
 			q.T().SetRequiresGrad(true)
-			out = append(out, param{q.Name, q.T()})
+			out = append(out, param{name: q.Name, t: q.T()})
 		}
 	}
 	return out
@@ -109,12 +109,13 @@ func checkTowers(towers []model.Tower) []error {
 	return errs
 }
 
-// captioning is the objective of language modelling: the caption's tokens, given image and prompt.
-func captioning(m model.Model, c Config) objective {
+// captioning is the objective of language modelling: the caption's tokens, given image and prompt. training tells whether
+// the vision tower trains now: only then does its batch normalisation take the batch's statistics.
+func captioning(m model.Model, c Config, training func() bool) objective {
 	return objective{
-		tokens: (*model.Sample).LossTokens, unit: "caption tokens",
+		tokens: (*model.Sample).LossTokens, unit: "caption tokens", captions: true,
 		loss: func(src *source, b batch, tape *tensor.Tape, weight float32) (*tensor.Tensor, float64) {
-			in := &model.Batch{Samples: b.samples(), Tape: tape, Checkpoint: c.GradientCheckpointing}
+			in := &model.Batch{Samples: b.samples(), Tape: tape, Checkpoint: c.GradientCheckpointing, Training: tape.Recording() && training()}
 			if src.frozen {
 				in.Features = b.features(m, tape)
 			}

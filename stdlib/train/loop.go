@@ -18,6 +18,7 @@ import (
 type param struct {
 	name string
 	t    *tensor.Tensor
+	from int // optimiser steps done before it joins (Progressive)
 }
 
 // An objective is what is minimised: it runs a batch and says its loss.
@@ -27,6 +28,8 @@ type objective struct {
 	unit   string // what tokens counts, for the progress line
 	// loss is weight·Σ over the tokens of a batch of src, on the tape, and that sum unweighted.
 	loss func(src *source, b batch, tape *tensor.Tape, weight float32) (*tensor.Tensor, float64)
+	// captions: samples are prompts and captions as the model takes them, whose lengths can be told beforehand.
+	captions bool
 	// begin announces an optimiser step and forward pass, for what is random in the model (dropout).
 	begin func(step, pass int)
 	// ended leaves training mode, for validation and for the end.
@@ -100,6 +103,13 @@ func (t *trainer) run(ctx *step.Context) error {
 	steps := t.cfg.steps(n)
 	if t.state.Step > 0 {
 		ctx.Logf("resumed at step %d of %d", t.state.Step, steps)
+	}
+	if t.obj.captions {
+		for _, src := range []*source{t.train, t.valid} {
+			if err := src.survey(ctx); err != nil {
+				return err
+			}
+		}
 	}
 	t.train.again = steps-t.state.Step > t.cfg.perEpoch(n)
 	t.valid.again = true
@@ -182,6 +192,7 @@ func (t *trainer) step(ctx *step.Context, batches <-chan batch, steps int) error
 func (t *trainer) gradients(at int, group []batch, tokens int) float64 {
 	for _, p := range t.params {
 		p.t.DropGrad() // one that takes no part in this step is left alone, as in PyTorch
+		p.t.SetRequiresGrad(at >= p.from)
 	}
 	sum := 0.0
 	for pass, b := range group {
@@ -231,7 +242,7 @@ func (t *trainer) update(at, steps int, norm float64) {
 		}
 		ops.AdamW(p.t, g, t.m[i], t.v[i], ops.AdamWStep{
 			LR: t.cfg.rate(at, steps), Beta1: t.cfg.Beta1, Beta2: t.cfg.Beta2, Eps: t.cfg.Eps,
-			WeightDecay: t.cfg.WeightDecay, Step: at + 1,
+			WeightDecay: t.cfg.WeightDecay, Step: at - p.from + 1,
 		})
 	}
 }

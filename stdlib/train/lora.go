@@ -99,9 +99,9 @@ func runLoRA(ctx *step.Context, dir string) error {
 // adapt puts fresh adapters on m, to be trained.
 func adapt(m model.Model, plan *lora.Plan, dev *ops.Device, c Config, seed uint64) (*lora.Adapter, job) {
 	a := lora.Apply(m, plan, dev, seed)
-	j := job{obj: captioning(m, c), frozen: !plan.Touches(model.Vision)}
+	j := job{obj: captioning(m, c, func() bool { return false }), frozen: !plan.Touches(model.Vision)}
 	for _, q := range a.Params() {
-		j.params = append(j.params, param{q.Name, q.Tensor})
+		j.params = append(j.params, param{name: q.Name, t: q.Tensor})
 	}
 	j.obj.begin = func(step, pass int) { a.Train(seed, uint64(step)<<20|uint64(pass)) }
 	j.obj.ended = a.Eval

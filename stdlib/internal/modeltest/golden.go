@@ -57,7 +57,7 @@ type Example struct {
 // Family is what a family's test gives.
 type Family struct {
 	model.Family
-	Cases []string // directories under testdata
+	Cases []string // directories under testdata, or paths
 	// Spell is how a checkpoint of the given spelling calls a canonical name; nil: as it is.
 	Spell func(spelling, canonical string) string
 	// Weight draws a tensor where Weight of this package does not fit; nil result: it does.
@@ -66,10 +66,18 @@ type Family struct {
 	Buffers func(m model.Model) []nn.Named
 }
 
+// path is where a case's files are.
+func path(name string, file ...string) string {
+	if !strings.Contains(name, "/") {
+		name = filepath.Join("testdata", name)
+	}
+	return filepath.Join(append([]string{name}, file...)...)
+}
+
 // Read reads the golden of a case.
 func Read(t testing.TB, name string) *Golden {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join("testdata", name, "golden.json"))
+	raw, err := os.ReadFile(path(name, "golden.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +85,7 @@ func Read(t testing.TB, name string) *Golden {
 	if err := json.Unmarshal(raw, g); err != nil {
 		t.Fatal(err)
 	}
-	if g.tensors, err = safetensors.Open(filepath.Join("testdata", name, "golden.safetensors")); err != nil {
+	if g.tensors, err = safetensors.Open(path(name, "golden.safetensors")); err != nil {
 		t.Fatal(err)
 	}
 	return g
@@ -219,7 +227,7 @@ func (f Family) Checkpoint(t testing.TB, name string) string {
 	t.Helper()
 	g := Read(t, name)
 	dir := t.TempDir()
-	copyFiles(t, filepath.Join("testdata", name), dir)
+	copyFiles(t, path(name), dir)
 	raw, err := os.ReadFile(filepath.Join(dir, "config.json"))
 	if err != nil {
 		t.Fatal(err)

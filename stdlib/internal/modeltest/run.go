@@ -93,7 +93,7 @@ func testEncode(t *testing.T, g *Golden, m model.Model) {
 
 // testBlank: a blank sample is as long as the encoded one in everything, with and without weights.
 func testBlank(t *testing.T, f Family, name string, g *Golden, m model.Model) {
-	raw, err := os.ReadFile(filepath.Join("testdata", name, "config.json"))
+	raw, err := os.ReadFile(path(name, "config.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -311,19 +311,24 @@ func testGradients(t *testing.T, g *Golden, base model.Model) {
 			none++
 			continue
 		}
-		norm, dot := 0.0, 0.0
-		h := Hashed("dot "+p.Name, int(p.Numel()))
-		for i, x := range ops.Floats(grad) {
-			norm += float64(x) * float64(x)
-			dot += float64(x) * float64(h[i])
-		}
-		d := max(math.Abs(math.Sqrt(norm)-want[0]), math.Abs(dot-want[1]))
+		norm, dot := Project(p.Name, grad)
+		d := max(math.Abs(norm-want[0]), math.Abs(dot-want[1]))
 		worst = max(worst, d)
 		if d > 1e-3*max(1, want[0]) {
-			t.Errorf("%s: gradient has norm %v and projection %v; want %v", p.Name, math.Sqrt(norm), dot, want)
+			t.Errorf("%s: gradient has norm %v and projection %v; want %v", p.Name, norm, dot, want)
 		}
 	}
 	t.Logf("%d parameters, %d without gradient, norms and projections within %.1e", len(m.Params()), none, worst)
+}
+
+// Project is reference.py's function of that name: norm, and dot product with hashed numbers.
+func Project(name string, x *tensor.Tensor) (norm, dot float64) {
+	h := Hashed("dot "+name, x.Numel())
+	for i, v := range ops.Floats(x) {
+		norm += float64(v) * float64(v)
+		dot += float64(v) * float64(h[i])
+	}
+	return math.Sqrt(norm), dot
 }
 
 // Adapt puts reference.py's adapters on every Linear but the head: rank 2, alpha 6.

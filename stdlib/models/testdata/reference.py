@@ -129,7 +129,7 @@ class Case:
     config = None          # config.json
     examples = EXAMPLES
     end = None             # id that ends an answer, appended to the learnt ids unless they end with it
-    separator = " "        # between prompt and answer, unless the prompt ends in white space
+    separator = " "        # between prompt and answer, unless the prompt is empty or ends in white space
     steps = 64             # greedy tokens
     beams = 4              # beams of beam search, 0: none; over beam_tokens new tokens, end tokens as eos below
     beam_tokens = 12
@@ -215,7 +215,7 @@ class Case:
             text = self.text(ex["prompt"], im is not None)
             prompt = self.inputs(text, im)
             p = prompt["input_ids"][0].tolist()
-            separator = "" if text[-1:] in (" ", "\n") else self.separator
+            separator = "" if not text or text[-1] in " \n" else self.separator
             full = self.inputs(text + separator + ex["target"], im)
             ids = full["input_ids"][0].tolist()
             if self.end is not None and ids[-1] != self.end:
