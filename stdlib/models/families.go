@@ -10,6 +10,7 @@ import (
 
 	"lightbox/stdlib/models/llava"
 	"lightbox/stdlib/models/model"
+	"lightbox/stdlib/models/qwenvl"
 	"lightbox/stdlib/models/visiongpt2"
 )
 
@@ -17,6 +18,8 @@ import (
 func families() []model.Family {
 	return []model.Family{
 		llava.Family(),
+		qwenvl.Qwen2(),
+		qwenvl.Qwen25(),
 		visiongpt2.Family(),
 	}
 }
