@@ -14,6 +14,7 @@ import (
 	"lightbox/stdlib/models/llavanext"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/models/moondream"
+	"lightbox/stdlib/models/qwenvl"
 	"lightbox/stdlib/models/visiongpt2"
 )
 
@@ -24,6 +25,8 @@ func families() []model.Family {
 		llavanext.Family(),
 		moondream.Family(),
 		idefics3.Family(),
+		qwenvl.Qwen2(),
+		qwenvl.Qwen25(),
 		visiongpt2.Family(),
 		cnntransformer.Family(),
 	}
