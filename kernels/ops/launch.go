@@ -50,6 +50,15 @@ func u16(t *tensor.Tensor) []uint16 {
 	return b.U16(off, t.Numel())
 }
 
+// i32 is the memory of an i32 tensor, nil for nil. Only within launch.
+func i32(t *tensor.Tensor) []int32 {
+	if t == nil {
+		return nil
+	}
+	b, off := block(t, tensor.I32)
+	return b.I32(off, t.Numel())
+}
+
 // mat is the memory of a weight of either type. Only within launch.
 func mat(t *tensor.Tensor) cpu.Mat {
 	if t.DType() == tensor.BF16 {

@@ -17,7 +17,7 @@ var (
 
 // TestOps sends every op with a gradient through checkOp. Sizes are odd on purpose: no multiple of lanes or tiles.
 func TestOps(t *testing.T) {
-	for _, group := range [][]opCase{linearCases(), elementCases(), activationCases(), normCases(), softmaxCases(), rowCases(), attentionCases()} {
+	for _, group := range [][]opCase{linearCases(), elementCases(), activationCases(), normCases(), softmaxCases(), rowCases(), attentionCases(), convCases(), batchNormCases()} {
 		for _, c := range group {
 			t.Run(c.name, func(t *testing.T) { checkOp(t, c) })
 		}

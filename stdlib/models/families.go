@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"lightbox/stdlib/models/cnntransformer"
 	"lightbox/stdlib/models/llava"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/models/visiongpt2"
@@ -18,6 +19,7 @@ func families() []model.Family {
 	return []model.Family{
 		llava.Family(),
 		visiongpt2.Family(),
+		cnntransformer.Family(),
 	}
 }
 
@@ -64,4 +66,10 @@ func familyIn(dir string) (model.Family, []byte, error) {
 		return model.Family{}, nil, fmt.Errorf("models: %s: %w", path, err)
 	}
 	return f, raw, nil
+}
+
+// FamilyIn is the family of the checkpoint in dir, by its config.json.
+func FamilyIn(dir string) (model.Family, error) {
+	f, _, err := familyIn(dir)
+	return f, err
 }

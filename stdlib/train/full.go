@@ -113,7 +113,7 @@ func checkTowers(towers []model.Tower) []error {
 // the vision tower trains now: only then does its batch normalisation take the batch's statistics.
 func captioning(m model.Model, c Config, training func() bool) objective {
 	return objective{
-		tokens: (*model.Sample).LossTokens, unit: "caption tokens",
+		tokens: (*model.Sample).LossTokens, unit: "caption tokens", captions: true,
 		loss: func(src *source, b batch, tape *tensor.Tape, weight float32) (*tensor.Tensor, float64) {
 			in := &model.Batch{Samples: b.samples(), Tape: tape, Checkpoint: c.GradientCheckpointing, Training: tape.Recording() && training()}
 			if src.frozen {

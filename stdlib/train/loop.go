@@ -28,6 +28,8 @@ type objective struct {
 	unit   string // what tokens counts, for the progress line
 	// loss is weight·Σ over the tokens of a batch of src, on the tape, and that sum unweighted.
 	loss func(src *source, b batch, tape *tensor.Tape, weight float32) (*tensor.Tensor, float64)
+	// captions: samples are prompts and captions as the model takes them, whose lengths can be told beforehand.
+	captions bool
 	// begin announces an optimiser step and forward pass, for what is random in the model (dropout).
 	begin func(step, pass int)
 	// ended leaves training mode, for validation and for the end.
@@ -101,6 +103,13 @@ func (t *trainer) run(ctx *step.Context) error {
 	steps := t.cfg.steps(n)
 	if t.state.Step > 0 {
 		ctx.Logf("resumed at step %d of %d", t.state.Step, steps)
+	}
+	if t.obj.captions {
+		for _, src := range []*source{t.train, t.valid} {
+			if err := src.survey(ctx); err != nil {
+				return err
+			}
+		}
 	}
 	t.train.again = steps-t.state.Step > t.cfg.perEpoch(n)
 	t.valid.again = true

@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -23,7 +24,7 @@ var copied = []string{
 // Saved says what Save writes.
 type Saved struct {
 	From   string                // the directory that the tokenizer's and processor's files are copied from
-	Params []nn.Named            // a tied one once
+	Params []nn.Named            // nn.State: parameters, a tied one once, and buffers
 	Name   func(c string) string // how the file calls a canonical name; nil: the same
 	Config func(dt string) any   // config.json for weights stored as dt ("float32", "bfloat16")
 	More   map[string]func() any // further JSON files, written where From has none
@@ -39,12 +40,15 @@ func Save(dir string, s Saved) error {
 	}
 	var out []safetensors.Tensor
 	for _, p := range s.Params {
-		t, stored := p.T(), stored
+		t, stored, data := p.T(), stored, pack
+		if p.Counter {
+			stored, data = safetensors.I64, packCounter
+		}
 		as := p.Name
 		if s.Name != nil {
 			as = s.Name(p.Name)
 		}
-		out = append(out, safetensors.Tensor{Name: as, DType: stored, Shape: p.Shape, Data: func() []byte { return pack(t, s.DType) }})
+		out = append(out, safetensors.Tensor{Name: as, DType: stored, Shape: p.Shape, Data: func() []byte { return data(t, s.DType) }})
 	}
 	for _, f := range copied {
 		raw, err := ReadOptional(filepath.Join(s.From, f))
@@ -81,6 +85,11 @@ func pack(t *tensor.Tensor, dt tensor.DType) []byte {
 		return safetensors.PackBF16(ops.Floats(t))
 	}
 	return safetensors.PackF32(ops.Floats(t))
+}
+
+// packCounter is a counter as an int64.
+func packCounter(t *tensor.Tensor, _ tensor.DType) []byte {
+	return binary.LittleEndian.AppendUint64(nil, uint64(ops.Floats(t)[0]))
 }
 
 // WriteJSON writes v with its keys sorted.

@@ -52,6 +52,9 @@ func Measure(m Model, f func(m Model, on *ops.Meter)) Estimate {
 			p.Tensor = meter.Empty(dt, p.Shape...)
 		}
 	}
+	for _, b := range m.Buffers() {
+		b.Tensor = meter.Empty(tensor.F32, b.Shape...)
+	}
 	f(m, meter)
 	s := meter.Spent()
 	return Estimate{FLOPs: s.FLOPs, ReadBytes: s.Read, Weights: s.Mapped, Tensors: s.Held + s.Scratch}

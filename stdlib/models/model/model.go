@@ -27,6 +27,7 @@ package model
 
 import (
 	"context"
+	"errors"
 
 	"lightbox/kernels/tensor"
 	"lightbox/stdlib/nn"
@@ -45,6 +46,9 @@ const (
 
 // Ignore is the label of a token that carries no loss (transformers' ignore_index).
 const Ignore int32 = -100
+
+// ErrNoImage is Encode's error of an input without an image where the family cannot do without.
+var ErrNoImage = errors.New("an example without an image: this model always looks at one")
 
 // Input is what one example asks of a model.
 type Input struct {
@@ -161,6 +165,8 @@ type Model interface {
 
 	// Params lists the base parameters in the order of the module tree, a tied one once. // config
 	Params() []Param
+	// Buffers lists what checkpoints hold beside parameters, such as running statistics of norms; often nothing. // config
+	Buffers() []Param
 	// Slots lists every Linear, adapters or not, in the order of the module tree. // config
 	Slots() []Slot
 	// Modules lists the paths of all modules (for "did you mean"). // config

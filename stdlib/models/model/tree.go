@@ -14,9 +14,14 @@ type Tree struct {
 }
 
 // Params lists the base parameters in the order of the module tree.
-func (t *Tree) Params() []Param {
+func (t *Tree) Params() []Param { return t.placed(nn.Params(t.Root)) }
+
+// Buffers lists the buffers in the order of the module tree.
+func (t *Tree) Buffers() []Param { return t.placed(nn.Buffers(t.Root)) }
+
+func (t *Tree) placed(list []nn.Named) []Param {
 	var out []Param
-	for _, p := range nn.Params(t.Root) {
+	for _, p := range list {
 		out = append(out, Param{Name: p.Name, Tower: t.Tower(p.Name), Param: p.Param})
 	}
 	return out

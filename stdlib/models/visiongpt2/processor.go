@@ -17,8 +17,6 @@ type processor struct {
 	image vision.CLIPProcessor
 }
 
-var errNoImage = errors.New("an example without an image: the decoder attends to one always")
-
 func newProcessor(c *Config, f *checkpoint.Files) (*processor, error) {
 	p := &processor{Files: f, cfg: c}
 	raw, path, err := f.Images()
@@ -51,7 +49,7 @@ func (p *processor) settings() map[string]any {
 // encode makes a sample: the start token, the prompt, the caption.
 func (p *processor) encode(in model.Input) (*model.Sample, error) {
 	if in.Image == nil {
-		return nil, errNoImage
+		return nil, model.ErrNoImage
 	}
 	pixels, err := p.image.Process(in.Image)
 	if err != nil {
@@ -83,7 +81,7 @@ func (m *Model) Encode(in model.Input) (*model.Sample, error) {
 // Blank is a sample of an image of any size and so many tokens of text, the start token among them.
 func (m *Model) Blank(width, height, text, target int) (*model.Sample, error) {
 	if width == 0 || height == 0 {
-		return nil, fmt.Errorf("visiongpt2: %w", errNoImage)
+		return nil, fmt.Errorf("visiongpt2: %w", model.ErrNoImage)
 	}
 	size := m.cfg.Encoder.ImageSize
 	s := checkpoint.Blank(0, text, target)
