@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"lightbox/stdlib/models/cnntransformer"
+	"lightbox/stdlib/models/idefics"
 	"lightbox/stdlib/models/llava"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/models/visiongpt2"
@@ -20,6 +21,7 @@ func families() []model.Family {
 		llava.Family(),
 		visiongpt2.Family(),
 		cnntransformer.Family(),
+		idefics.Family(),
 	}
 }
 
