@@ -152,6 +152,11 @@ func elementCases() []opCase {
 				return zip64(func(a, b float64) float64 { return a + b })([][]float64{x, in[1]})
 			})(in)
 		}, out: s, rows: []int{0}},
+		{name: "mul row", shapes: [][]int{{3, 7, 5}, {5}}, run: two(MulRow), ref: func(in [][]float64) []float64 {
+			return rows64(5, func(x []float64, in [][]float64) []float64 {
+				return zip64(func(a, b float64) float64 { return a * b })([][]float64{x, in[1]})
+			})(in)
+		}, out: s, rows: []int{0}},
 		{name: "sum", shapes: [][]int{s}, run: one(Sum), ref: func(in [][]float64) []float64 { return []float64{sum64(in[0])} }, out: []int{}},
 		{name: "reshape and rows", shapes: [][]int{{6, 5}}, run: one(func(x *tensor.Tensor) *tensor.Tensor {
 			y := x.Reshape(3, -1)                            // (3, 10)

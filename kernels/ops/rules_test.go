@@ -60,6 +60,7 @@ func TestThreads(t *testing.T) {
 		"mix rows": func(x, _, _, _ *tensor.Tensor) *tensor.Tensor {
 			return MixRows(x, Mix{Starts: []int{0, 3, 5}, Index: []int32{1, 0, 100, 7, 7}, Weight: []float32{0.3, 0.5, 0.2, 2, -1}})
 		},
+		"mul row":       func(x, _, w, _ *tensor.Tensor) *tensor.Tensor { return MulRow(x, w) },
 		"embedding":     func(_, _, _, tb *tensor.Tensor) *tensor.Tensor { return Embedding(tb, ids) },
 		"dropout":       func(x, _, _, _ *tensor.Tensor) *tensor.Tensor { return Dropout(x, 0.1, 1, 2) },
 		"mean rows":     func(x, _, _, _ *tensor.Tensor) *tensor.Tensor { return MeanRows(x, []int{0, 7, n}) },
@@ -398,6 +399,7 @@ func TestShapeErrors(t *testing.T) {
 		{func() { Add(x, z("", 6, 4)) }, `add: b is (6, 4) f32, want (4, 6) f32`},
 		{func() { AddRow(x, z("", 4)) }, `add row: row is (4) f32, want the last dimensions of x (4, 6) f32`},
 		{func() { AddRow(z("", 6), x) }, `add row: row is (4, 6) f32, want the last dimensions of x (6) f32`},
+		{func() { MulRow(x, z("gate", 4)) }, `mul row: row "gate" is (4) f32, want (6) f32`},
 		{func() { RMSNorm(x, z("norm", 4), 1e-5) }, `rmsnorm: w "norm" is (4) f32, want (6) f32`},
 		{func() { Embedding(x, []int32{0, 4}) }, `embedding: ids[1] is 4, want an index in [0, 4)`},
 		{func() { TakeRows(x, []int32{-1}) }, `take rows: idx[0] is -1, want an index in [0, 4)`},

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"lightbox/stdlib/models/cnntransformer"
+	"lightbox/stdlib/models/idefics"
 	"lightbox/stdlib/models/idefics3"
 	"lightbox/stdlib/models/llava"
 	"lightbox/stdlib/models/llavanext"
@@ -29,6 +30,7 @@ func families() []model.Family {
 		qwenvl.Qwen25(),
 		visiongpt2.Family(),
 		cnntransformer.Family(),
+		idefics.Family(),
 	}
 }
 
