@@ -3,12 +3,16 @@
 package recipes_test
 
 import (
+	"lightbox/recipes/models"
 	"lightbox/recipes/pretrain_tiny"
 	"lightbox/recipes/quickstart"
 	"lightbox/recipes/radsample"
 )
 
 var compiled = map[string]map[string]any{
+	"models": {
+		"Table2": models.Table2,
+	},
 	"pretrain_tiny": {
 		"Checkpoint": pretrain_tiny.Checkpoint,
 	},

@@ -69,6 +69,18 @@ func (c *cli) footer(out *session.Outcome) {
 	}
 }
 
+// modelsCommand is the built-in recipe of that name.
+func (c *cli) modelsCommand() *cobra.Command {
+	run := c.runCommand()
+	run.Use, run.Args = "models", count(0, 0, "no arguments")
+	run.Short = "Print the paper's ten systems: encoder, decoder, connector and parameters of each"
+	run.Long = "Models runs the built-in recipe models. It counts parameters on the module trees that the systems' configurations describe; no weights are needed."
+	run.Example = "  lightbox models"
+	inner := run.RunE
+	run.RunE = func(cmd *cobra.Command, _ []string) error { return inner(cmd, []string{"models"}) }
+	return run
+}
+
 func (c *cli) planCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan RECIPE",

@@ -9,7 +9,9 @@ package cpu
 // CrossEntropyForward writes nll (rows), max (rows) and sum (rows): the row's greatest logit and Σ e^(x−max).
 func CrossEntropyForward(nll, max, sum, logits []float32, targets []int32, v int) {
 	Parallel(len(nll), rowGrain(v), func(lo, hi int) {
-		e := make([]float32, v)
+		buf := borrow(v)
+		defer giveBack(buf)
+		e := *buf
 		for r := lo; r < hi; r++ {
 			x := logits[r*v : (r+1)*v]
 			max[r] = vec().maxRow(x)
@@ -23,7 +25,9 @@ func CrossEntropyForward(nll, max, sum, logits []float32, targets []int32, v int
 // CrossEntropyBackward adds to dlogits.
 func CrossEntropyBackward(dlogits, logits, max, sum []float32, targets []int32, v int, scale float32) {
 	Parallel(len(max), rowGrain(v), func(lo, hi int) {
-		e := make([]float32, v)
+		buf := borrow(v)
+		defer giveBack(buf)
+		e := *buf
 		for r := lo; r < hi; r++ {
 			vec().expRow(e, logits[r*v:(r+1)*v], max[r])
 			d := dlogits[r*v : (r+1)*v]

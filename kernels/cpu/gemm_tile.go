@@ -39,6 +39,9 @@ type packSpace struct {
 	tile []float32 // one tile of C at an edge
 }
 
+// GemmScratch is the bytes that a goroutine takes for packing.
+const GemmScratch = 4 * (blockM*blockK + 16 + blockK*blockN + 16*64)
+
 var packSpaces = sync.Pool{New: func() any {
 	return &packSpace{make([]float32, blockM*blockK+16), make([]float32, blockK*blockN), make([]float32, 16*64)}
 }}

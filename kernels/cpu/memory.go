@@ -1,16 +1,22 @@
 package cpu
 
 import (
+	"runtime"
+	"sync/atomic"
 	"unsafe"
 
 	"lightbox/kernels/tensor"
 )
 
 // Block is a tensor's memory on the CPU: a tensor.Buffer.
-type Block struct{ bytes []byte }
+type Block struct {
+	bytes  []byte
+	unmap  runtime.Cleanup
+	mapped bool
+}
 
 // NewBlock makes a Block of memory that the caller owns, such as a mapping.
-func NewBlock(b []byte) *Block { return &Block{b} }
+func NewBlock(b []byte) *Block { return &Block{bytes: b} }
 
 // Host is the memory of the machine itself: tensor.Memory of the CPU device. Its methods are safe for concurrent use.
 type Host struct{}
@@ -20,23 +26,56 @@ var _ tensor.Memory = Host{}
 // Name is "cpu".
 func (Host) Name() string { return "cpu" }
 
-// Alloc takes memory from the Go heap, aligned to a cache line.
+// mapFrom is the size from which a block is mapped by itself: what the Go heap holds takes up to twice its size until
+// the collector has run, and stays with the process for a while after.
+const mapFrom = 16 << 10
+
+// Alloc takes large blocks from the system and small ones from the Go heap, aligned to a cache line.
 func (Host) Alloc(bytes int) tensor.Buffer {
+	if bytes >= mapFrom {
+		pace(bytes)
+		b := &Block{bytes: mapMemory(bytes), mapped: true}
+		b.unmap = runtime.AddCleanup(b, unmap, b.bytes)
+		return b
+	}
 	const line = 64
 	b := make([]byte, bytes+line)
 	skip := int(-uintptr(unsafe.Pointer(unsafe.SliceData(b))) % line)
-	return &Block{b[skip : skip+bytes]}
+	return &Block{bytes: b[skip : skip+bytes]}
 }
 
-// Free leaves the memory to the garbage collector.
-func (Host) Free(tensor.Buffer) {}
+// Free gives a large block back to the system and leaves a small one to the garbage collector.
+func (Host) Free(buf tensor.Buffer) {
+	if b := buf.(*Block); b.mapped {
+		b.unmap.Stop()
+		unmap(b.bytes)
+		b.bytes = nil
+	}
+}
+
+// mapped are the bytes of the blocks that are mapped, and those at which the collector is to look for blocks that nobody
+// holds any more: it knows nothing of them, and tensors that are on no tape have nobody else to free them.
+var mapped, collectAt atomic.Int64
+
+// pace counts a new block and runs the collector where a third more is mapped than after its last run.
+func pace(bytes int) {
+	now, at := mapped.Add(int64(bytes)), collectAt.Load()
+	if now > at && collectAt.CompareAndSwap(at, max(now+now/3, 256<<20)) && at > 0 {
+		runtime.GC()
+	}
+}
+
+func unmap(b []byte) {
+	mapped.Add(-int64(len(b)))
+	unmapMemory(b)
+}
 
 // Wrap uses raw itself when it is aligned for float32 (or is empty).
 func (Host) Wrap(raw []byte) (tensor.Buffer, bool) {
 	if uintptr(unsafe.Pointer(unsafe.SliceData(raw)))%4 != 0 {
 		return nil, false
 	}
-	return &Block{raw}, true
+	return &Block{bytes: raw}, true
 }
 
 // Upload copies src into dst.

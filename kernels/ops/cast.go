@@ -39,6 +39,19 @@ func Cast(x *tensor.Tensor, dt tensor.DType) *tensor.Tensor {
 	return out
 }
 
+// Copy is a copy of x of its own in f32, on no tape: what training may change.
+func Copy(x *tensor.Tensor) *tensor.Tensor {
+	if x == nil || x.DType() == tensor.I32 {
+		tensor.Fail("copy", "x", x, "a tensor of floats")
+	}
+	if x.DType() != tensor.F32 {
+		return Cast(x.Detach(), tensor.F32)
+	}
+	out := x.Device().Empty(tensor.F32, x.Shape()...)
+	launch("copy", func() { copy(f32(out), f32(x)) }, out, x)
+	return out
+}
+
 // Argmax is, for every row over the last dimension of x, the index of its greatest element, the lowest of equals.
 func Argmax(x *tensor.Tensor) []int32 {
 	rows, c := matrix("argmax", "x", x)

@@ -7,8 +7,8 @@ import (
 	"lightbox/kernels/tensor"
 )
 
-// SoftmaxCrossEntropy compares logits (N, V) with one target per row: nll (N) is −log softmax(logits)[target], on no
-// tape, and loss (a tensor of one element) weight·Σ nll, added up in float64. The backward keeps the logits.
+// SoftmaxCrossEntropy compares logits (N, V) with one target per row: nll (N) is −log softmax(logits)[target], without a
+// gradient, and loss (a tensor of one element) weight·Σ nll, added up in float64. The backward keeps the logits.
 //
 // There is no target to ignore: take the rows that have one (TakeRows) before the head, which is also cheaper.
 func SoftmaxCrossEntropy(logits *tensor.Tensor, targets []int32, weight float32) (loss, nll *tensor.Tensor) {
@@ -20,7 +20,7 @@ func SoftmaxCrossEntropy(logits *tensor.Tensor, targets []int32, weight float32)
 	indices(op, "targets", targets, v)
 	tape := tapeOf(op, logits)
 	dev := logits.Device()
-	loss, nll = tape.Empty(dev, tensor.F32), dev.Empty(tensor.F32, n)
+	loss, nll = tape.Empty(dev, tensor.F32), tape.Empty(dev, tensor.F32, n)
 	most, sum := tape.Empty(dev, tensor.F32, n), tape.Empty(dev, tensor.F32, n)
 	launch("cross_entropy_forward", func() {
 		cpu.CrossEntropyForward(f32(nll), f32(most), f32(sum), f32(logits), targets, v)

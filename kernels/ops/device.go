@@ -64,25 +64,40 @@ func Floats(t *tensor.Tensor) []float32 {
 	return out
 }
 
+// Fill gives every element i of the f32 tensor t the value f(i). On a Meter f is not called.
+func Fill(t *tensor.Tensor, f func(i int) float32) {
+	floats("fill", "t", t)
+	owned("fill", "t", t)
+	if _, ok := t.Device().Memory().(*meta); ok {
+		return
+	}
+	flat := t.Reshape(-1)
+	part := make([]float32, min(flat.Numel(), 1<<16))
+	for lo := 0; lo < flat.Numel(); lo += len(part) {
+		part = part[:min(len(part), flat.Numel()-lo)]
+		for i := range part {
+			part[i] = f(lo + i)
+		}
+		flat.Rows(lo, lo+len(part)).SetFloats(part)
+	}
+}
+
 // SetFloats overwrites t with data, rounding to nearest even where t is bf16.
 func SetFloats(t *tensor.Tensor, data []float32) {
 	if len(data) != t.Numel() {
 		tensor.FailValue("set floats", "data", len(data), "%d values for %s", t.Numel(), t)
 	}
-	raw := make([]byte, len(data)*t.DType().Size())
 	switch t.DType() {
 	case tensor.F32:
-		for i, v := range data {
-			b := math.Float32bits(v)
-			raw[4*i], raw[4*i+1], raw[4*i+2], raw[4*i+3] = byte(b), byte(b>>8), byte(b>>16), byte(b>>24)
-		}
+		t.SetFloats(data)
 	case tensor.BF16:
+		raw := make([]byte, 2*len(data))
 		for i, v := range data {
 			b := cpu.ToBF16(v)
 			raw[2*i], raw[2*i+1] = byte(b), byte(b>>8)
 		}
+		t.Upload(raw)
 	default:
 		tensor.Fail("set floats", "t", t, "f32 or bf16")
 	}
-	t.Upload(raw)
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // launch runs the kernel called name on the device of ts, which are all the tensors that it touches: onCPU where the
-// memory is the host's. The nil tensors among ts are arguments left out.
+// memory is the host's, nothing on a Meter. The nil tensors among ts are arguments left out.
 func launch(name string, onCPU func(), ts ...*tensor.Tensor) {
 	var dev *Device
 	for _, t := range ts {
@@ -25,6 +25,10 @@ func launch(name string, onCPU func(), ts ...*tensor.Tensor) {
 		panic(fmt.Sprintf("ops: kernel %s was launched on no tensor", name))
 	}
 	m := dev.Memory()
+	if m, ok := m.(*meta); ok {
+		m.touch(ts)
+		return
+	}
 	m.Begin()
 	defer m.End()
 	onCPU()
@@ -44,6 +48,15 @@ func f32(t *tensor.Tensor) []float32 {
 func u16(t *tensor.Tensor) []uint16 {
 	b, off := block(t, tensor.BF16)
 	return b.U16(off, t.Numel())
+}
+
+// i32 is the memory of an i32 tensor, nil for nil. Only within launch.
+func i32(t *tensor.Tensor) []int32 {
+	if t == nil {
+		return nil
+	}
+	b, off := block(t, tensor.I32)
+	return b.I32(off, t.Numel())
 }
 
 // half is the memory of an f16 tensor. Only within launch.

@@ -22,6 +22,7 @@ func Linear(x, w, b *tensor.Tensor) *tensor.Tensor {
 	tape := tapeOf(op, x, w, b)
 	dims := append(append([]int{}, x.Shape()[:x.Rank()-1]...), n)
 	out := tape.Empty(x.Device(), tensor.F32, dims...) // (…, N)
+	spendProduct(out, m, n, k, w)
 	launch("linear_forward", func() {
 		cpu.Gemm(cpu.GemmArgs{M: m, N: n, K: k, A: f32(x), B: mat(w), TransB: true, C: f32(out)})
 		if b != nil {
@@ -52,6 +53,7 @@ func linearBackward(tape *tensor.Tape, out, x, w, b *tensor.Tensor, m, n, k int)
 	tape.Record("linear", out, []*tensor.Tensor{tensorIf(sw != nil, x)}, func(dout *tensor.Tensor) {
 		if sx != nil {
 			dx, fresh := sx.Add()
+			spendProduct(dx, m, n, k, w)
 			launch("linear_backward_input", func() {
 				cpu.Gemm(cpu.GemmArgs{M: m, N: k, K: n, A: f32(dout), B: mat(w), C: f32(dx), Accumulate: !fresh})
 			}, dx, dout, w)
@@ -64,6 +66,7 @@ func linearBackward(tape *tensor.Tape, out, x, w, b *tensor.Tensor, m, n, k int)
 func linearGradients(sw, sb *tensor.Slot, dout, x *tensor.Tensor, m, n, k int) {
 	if sw != nil {
 		dw, fresh := sw.Add()
+		spendProduct(dw, m, n, k, nil)
 		launch("linear_backward_weight", func() {
 			cpu.Gemm(cpu.GemmArgs{M: n, N: k, K: m, A: f32(dout), TransA: true, B: mat(x), C: f32(dw), Accumulate: !fresh})
 		}, dw, dout, x)

@@ -46,6 +46,8 @@ func LinearLoRA(x, w, b *tensor.Tensor, a Adapter) *tensor.Tensor {
 	out := tape.Empty(x.Device(), tensor.F32, append(append([]int{}, x.Shape()[:x.Rank()-1]...), n)...) // (…, N)
 	h := tape.Empty(x.Device(), tensor.F32, m, r)
 	dropped := a.dropped(x.Detach())
+	spendProduct(out, m, n, k, w)
+	spendProduct(out, m, r, n+k, nil)
 	launch("linear_lora_forward", func() {
 		cpu.Gemm(cpu.GemmArgs{M: m, N: n, K: k, A: f32(x), B: mat(w), TransB: true, C: f32(out)})
 		if b != nil {
@@ -90,6 +92,7 @@ func loraBackward(tape *tensor.Tape, out, x, w, b, h *tensor.Tensor, a Adapter) 
 		linearGradients(sw, sb, dout, x0, m, n, k)
 		if sB != nil {
 			dB, fresh := sB.Add()
+			spendProduct(dB, m, n, r, nil)
 			launch("linear_lora_backward_b", func() {
 				cpu.Gemm(cpu.GemmArgs{M: n, N: r, K: m, A: f32(dout), TransA: true, B: mat(h0), C: f32(dB), Accumulate: !fresh})
 			}, dB, dout, h0)
@@ -98,6 +101,7 @@ func loraBackward(tape *tensor.Tape, out, x, w, b, h *tensor.Tensor, a Adapter) 
 			return
 		}
 		dh := dout.Device().Empty(tensor.F32, m, r)
+		spendProduct(dh, m, n, r, nil)
 		launch("linear_lora_backward_h", func() {
 			cpu.Gemm(cpu.GemmArgs{M: m, N: r, K: n, A: f32(dout), B: mat(a.B), C: f32(dh)})
 			cpu.ScaleForward(f32(dh), f32(dh), a.Scale)
@@ -105,6 +109,7 @@ func loraBackward(tape *tensor.Tape, out, x, w, b, h *tensor.Tensor, a Adapter) 
 		if sA != nil {
 			dropped := a.dropped(x0)
 			dA, fresh := sA.Add()
+			spendProduct(dA, m, r, k, nil)
 			launch("linear_lora_backward_a", func() {
 				cpu.Gemm(cpu.GemmArgs{M: r, N: k, K: m, A: f32(dh), TransA: true, B: mat(dropped), C: f32(dA), Accumulate: !fresh})
 			}, dA, dh, dropped)
@@ -125,6 +130,8 @@ func loraInputBackward(dx, dout, dh, w *tensor.Tensor, a Adapter, m, n, k int, f
 	if a.Drop > 0 {
 		through = dx.Device().Empty(tensor.F32, m, k)
 	}
+	spendProduct(dx, m, n, k, w)
+	spendProduct(dx, m, r, k, nil)
 	launch("linear_lora_backward_input", func() {
 		cpu.Gemm(cpu.GemmArgs{M: m, N: k, K: n, A: f32(dout), B: mat(w), C: f32(dx), Accumulate: !fresh})
 		cpu.Gemm(cpu.GemmArgs{M: m, N: k, K: r, A: f32(dh), B: mat(a.A), C: f32(through), Accumulate: a.Drop == 0})

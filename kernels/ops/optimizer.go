@@ -52,3 +52,10 @@ func owned(op, arg string, t *tensor.Tensor) {
 		tensor.Fail(op, arg, t, "memory of the device's own, not a read-only mapping: make it with FromFloats or Cast")
 	}
 }
+
+// Increment adds 1 to every element of t (f32) in place: a counter of passes, exact to 2^24.
+func Increment(t *tensor.Tensor) {
+	floats("increment", "t", t)
+	owned("increment", "t", t)
+	launch("increment", func() { cpu.AddConst(f32(t), 1) }, t)
+}

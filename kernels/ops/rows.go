@@ -30,6 +30,9 @@ func takeRows(op, arg string, x *tensor.Tensor, idx []int32) *tensor.Tensor {
 	indices(op, arg, idx, rows)
 	tape := tapeOf(op, x)
 	out := tape.Empty(x.Device(), tensor.F32, append([]int{len(idx)}, x.Shape()[1:]...)...)
+	if x.Borrowed() {
+		spend(x, 0, 0, out) // as many bytes of the table, or twice as many as it has
+	}
 	launch("take_rows_forward", func() {
 		switch x.DType() {
 		case tensor.BF16:

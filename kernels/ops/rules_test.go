@@ -46,14 +46,18 @@ func TestThreads(t *testing.T) {
 		"linear lora": func(x, y, _, tb *tensor.Tensor) *tensor.Tensor {
 			return LinearLoRA(x, tb, nil, Adapter{A: tb.Rows(0, 8), B: y.Reshape(-1).Rows(0, 97*8).Reshape(97, 8), Scale: 2, Drop: 0.1})
 		},
-		"rmsnorm":       func(x, _, w, _ *tensor.Tensor) *tensor.Tensor { return RMSNorm(x, w, 1e-5) },
-		"layernorm":     func(x, _, w, _ *tensor.Tensor) *tensor.Tensor { return LayerNorm(x, w, w, 1e-5) },
-		"softmax":       func(x, _, _, _ *tensor.Tensor) *tensor.Tensor { return Softmax(x) },
-		"log softmax":   func(x, _, _, _ *tensor.Tensor) *tensor.Tensor { return LogSoftmax(x) },
-		"gelu":          func(x, _, _, _ *tensor.Tensor) *tensor.Tensor { return GELU(x) },
-		"swiglu":        func(x, y, _, _ *tensor.Tensor) *tensor.Tensor { return SwiGLU(x, y) },
-		"mul":           func(x, y, _, _ *tensor.Tensor) *tensor.Tensor { return Mul(x, y) },
-		"add row":       func(x, _, w, _ *tensor.Tensor) *tensor.Tensor { return AddRow(x, w) },
+		"rmsnorm":     func(x, _, w, _ *tensor.Tensor) *tensor.Tensor { return RMSNorm(x, w, 1e-5) },
+		"layernorm":   func(x, _, w, _ *tensor.Tensor) *tensor.Tensor { return LayerNorm(x, w, w, 1e-5) },
+		"softmax":     func(x, _, _, _ *tensor.Tensor) *tensor.Tensor { return Softmax(x) },
+		"log softmax": func(x, _, _, _ *tensor.Tensor) *tensor.Tensor { return LogSoftmax(x) },
+		"gelu":        func(x, _, _, _ *tensor.Tensor) *tensor.Tensor { return GELU(x) },
+		"swiglu":      func(x, y, _, _ *tensor.Tensor) *tensor.Tensor { return SwiGLU(x, y) },
+		"mul":         func(x, y, _, _ *tensor.Tensor) *tensor.Tensor { return Mul(x, y) },
+		"columns":     func(x, y, _, _ *tensor.Tensor) *tensor.Tensor { return ConcatColumns(Columns(x, 3, 70), y) },
+		"add row":     func(x, _, w, _ *tensor.Tensor) *tensor.Tensor { return AddRow(x, w) },
+		"mix rows": func(x, _, _, _ *tensor.Tensor) *tensor.Tensor {
+			return MixRows(x, Mix{Starts: []int{0, 3, 5}, Index: []int32{1, 0, 100, 7, 7}, Weight: []float32{0.3, 0.5, 0.2, 2, -1}})
+		},
 		"embedding":     func(_, _, _, tb *tensor.Tensor) *tensor.Tensor { return Embedding(tb, ids) },
 		"dropout":       func(x, _, _, _ *tensor.Tensor) *tensor.Tensor { return Dropout(x, 0.1, 1, 2) },
 		"mean rows":     func(x, _, _, _ *tensor.Tensor) *tensor.Tensor { return MeanRows(x, []int{0, 7, n}) },
@@ -62,6 +66,10 @@ func TestThreads(t *testing.T) {
 			q := RoPE(x.Reshape(n, 7, 19), ids, rope)
 			k := y.Reshape(n, 7, 19)
 			return Attention(q, k, k, seg, AttnOptions{Causal: true})
+		},
+		"attention with a prefix": func(x, y, _, _ *tensor.Tensor) *tensor.Tensor {
+			k := y.Reshape(n, 7, 19)
+			return Attention(x.Reshape(n, 7, 19), k, k, seg, AttnOptions{Causal: true, Prefix: []int{70, 0, 3}})
 		},
 	} {
 		bits(t, name, func() [][]float32 {
@@ -103,6 +111,20 @@ func TestPrefillEqualsDecode(t *testing.T) {
 	batch := AttentionCached(ConcatRows(q.Rows(99, 100), q.Rows(100, 150)), starts,
 		[]*tensor.Tensor{k.Rows(0, 100), k}, []*tensor.Tensor{v.Rows(0, 100), v}, AttnOptions{Causal: true})
 	sameBits(t, "cached", Floats(batch), Floats(all.Rows(99, 150)))
+
+	const p = 90 // of the keys, more than one block of queries, seen by all
+	whole := Attention(q, k, v, Segments{QStart: []int{0, n}}, AttnOptions{Causal: true, Prefix: []int{p}})
+	for _, step := range [][2]int{{90, 91}, {100, 150}, {149, 150}} {
+		lo, hi := step[0], step[1]
+		one := Attention(q.Rows(lo, hi), k.Rows(0, hi), v.Rows(0, hi), Segments{QStart: []int{0, hi - lo}, KStart: []int{0, hi}},
+			AttnOptions{Causal: true, Prefix: []int{p}})
+		sameBits(t, fmt.Sprintf("queries %v behind a prefix", step), Floats(one), Floats(whole.Rows(lo, hi)))
+	}
+	first := Attention(q.Rows(0, p), k.Rows(0, p), v.Rows(0, p), Segments{QStart: []int{0, p}}, AttnOptions{})
+	sameBits(t, "the prefix is bidirectional", Floats(whole.Rows(0, p)), Floats(first))
+	batch = AttentionCached(ConcatRows(q.Rows(0, 100), q.Rows(100, 150)), []int{0, 100, 150},
+		[]*tensor.Tensor{k.Rows(0, 100), k}, []*tensor.Tensor{v.Rows(0, 100), v}, AttnOptions{Causal: true, Prefix: []int{p, p}})
+	sameBits(t, "cached behind a prefix", Floats(batch), Floats(whole))
 }
 
 // TestSequencesAlone: attention and the loss of a row are the same whatever else is in the call.
@@ -113,44 +135,44 @@ func TestSequencesAlone(t *testing.T) {
 	k := CPU().FromFloats(randoms(r, n*h*d, 1), n, h, d)
 	targets := make([]int32, n)
 	starts := []int{0, 1, 71, 150}
-	for _, causal := range []bool{false, true} {
-		o := AttnOptions{Causal: causal}
+	for _, o := range []AttnOptions{{}, {Causal: true}, {Causal: true, Prefix: []int{1, 66, 9}}} {
 		all := Attention(q, k, k, Segments{QStart: starts}, o)
 		_, nll := SoftmaxCrossEntropy(q.Reshape(n, h*d), targets, 1)
 		for s := range 3 {
 			lo, hi := starts[s], starts[s+1]
-			one := Attention(q.Rows(lo, hi), k.Rows(lo, hi), k.Rows(lo, hi), Segments{QStart: []int{0, hi - lo}}, o)
+			alone := o
+			if o.Prefix != nil {
+				alone.Prefix = o.Prefix[s : s+1]
+			}
+			one := Attention(q.Rows(lo, hi), k.Rows(lo, hi), k.Rows(lo, hi), Segments{QStart: []int{0, hi - lo}}, alone)
 			sameBits(t, fmt.Sprintf("sequence %d alone", s), Floats(one), Floats(all.Rows(lo, hi)))
-			_, alone := SoftmaxCrossEntropy(q.Reshape(n, h*d).Rows(lo, hi), targets[lo:hi], 1)
-			sameBits(t, "loss of rows alone", Floats(alone), Floats(nll.Rows(lo, hi)))
+			_, loss := SoftmaxCrossEntropy(q.Reshape(n, h*d).Rows(lo, hi), targets[lo:hi], 1)
+			sameBits(t, "loss of rows alone", Floats(loss), Floats(nll.Rows(lo, hi)))
 		}
 	}
 }
 
-// TestFrozen: a frozen Linear keeps neither its input nor a gradient, and the input's memory can be collected.
+// TestFrozen: a frozen Linear keeps neither its input nor a gradient, and a scope frees the input's memory.
 func TestFrozen(t *testing.T) {
 	d := tensor.NewDevice(cpu.Host{})
 	w := d.Zeros(tensor.BF16, 64, 64)
 	leaf := d.Zeros(tensor.F32, 32, 64)
 	leaf.SetRequiresGrad(true)
+	used := func() int { n, _, _ := d.Usage(); return n }
 	tape := tensor.NewTape()
-	x := tape.Track(leaf)
-	for range 4 {
-		x = Linear(x, w, nil)
-	}
+	before, one := used(), 32*64*4
+	x := tape.Scope(func(xs ...*tensor.Tensor) *tensor.Tensor {
+		x := xs[0]
+		for range 4 {
+			x = Linear(x, w, nil)
+		}
+		return x
+	}, tape.Track(leaf))
 	if tape.SavedBytes() != 0 {
 		t.Errorf("four frozen linears keep %d bytes, want 0", tape.SavedBytes())
 	}
-	used := func() int { n, _, _ := d.Usage(); return n }
-	before, one := used(), 32*64*4
-	for range 10 { // cleanups run after a collection, on their own goroutine
-		runtime.GC()
-		if used() <= before-3*one {
-			break
-		}
-	}
-	if got := used(); got > before-3*one {
-		t.Errorf("%d bytes in use after a collection, want the inner results gone: at most %d", got, before-3*one)
+	if got := used(); got != before+one {
+		t.Errorf("%d bytes in use after the scope, want those of its result alone: %d", got, before+one)
 	}
 	tape.Backward(Sum(x))
 	if w.Grad() != nil {
@@ -274,25 +296,28 @@ func TestCheckpointMemory(t *testing.T) {
 		y := Dropout(SiLU(Linear(xs[0], w, nil)), 0.2, 1, 1)
 		return Add(GELU(Linear(y, w, nil)), xs[0])
 	}
-	run := func(checkpoint bool) (grads []float32, saved int) {
+	run := func(wrap func(*tensor.Tape, func(...*tensor.Tensor) *tensor.Tensor, ...*tensor.Tensor) *tensor.Tensor) (grads []float32, saved int) {
 		w.SetRequiresGrad(true)
 		w.DropGrad()
 		tape := tensor.NewTape()
 		h := tape.Track(x)
 		for range 3 {
-			if checkpoint {
-				h = tape.Checkpoint(layer, h)
-			} else {
-				h = layer(h)
-			}
+			h = wrap(tape, layer, h)
 		}
 		saved = tape.SavedBytes()
 		tape.Backward(Sum(Mul(h, h)))
 		tape.Release()
 		return Floats(w.Grad()), saved
 	}
-	plain, keeps := run(false)
-	again, less := run(true)
+	plain, keeps := run(func(_ *tensor.Tape, f func(...*tensor.Tensor) *tensor.Tensor, xs ...*tensor.Tensor) *tensor.Tensor {
+		return f(xs...)
+	})
+	scoped, same := run((*tensor.Tape).Scope)
+	sameBits(t, "gradient with scopes", scoped, plain)
+	if same != keeps {
+		t.Errorf("with scopes the tape keeps %d bytes, without %d", same, keeps)
+	}
+	again, less := run((*tensor.Tape).Checkpoint)
 	if less >= keeps/2 {
 		t.Errorf("with checkpoints the tape keeps %d bytes, without %d", less, keeps)
 	}
@@ -366,6 +391,7 @@ func TestShapeErrors(t *testing.T) {
 	}{
 		{func() { Linear(x, z("q_proj", 6, 4), nil) }, `linear: w "q_proj" is (6, 4) f32, want (N, 6) f32, bf16 or f16 for x (4, 6) f32`},
 		{func() { Linear(x, z("", 3, 6), z("bias", 2)) }, `linear: b "bias" is (2) f32, want (3) f32`},
+		{func() { MatMul(x, z("c_attn", 4, 6), nil) }, `matmul: w "c_attn" is (4, 6) f32, want (6, N) f32 or bf16 for x (4, 6) f32`},
 		{func() { Linear(x, nil, nil) }, `linear: w is nil, want (N, 6)`},
 		{func() { Add(x, z("", 6, 4)) }, `add: b is (6, 4) f32, want (4, 6) f32`},
 		{func() { AddRow(x, z("", 4)) }, `add row: row is (4) f32, want the last dimensions of x (4, 6) f32`},
@@ -380,8 +406,18 @@ func TestShapeErrors(t *testing.T) {
 		{func() {
 			Attention(z("", 4, 2, 2), z("", 3, 2, 2), z("", 3, 2, 2), Segments{QStart: []int{0, 4}, KStart: []int{0, 3}}, AttnOptions{Causal: true})
 		}, `attention: keys of sequence 0 is 3, want at least one, and with Causal as many as its 4 queries`},
+		{func() {
+			Attention(z("", 4, 2, 2), z("", 4, 2, 2), z("", 4, 2, 2), Segments{QStart: []int{0, 4}}, AttnOptions{Causal: true, Prefix: []int{1, 2}})
+		}, `attention: o.Prefix is [1 2], want one number for each of the 1 sequences`},
+		{func() {
+			Attention(z("", 4, 2, 2), z("", 4, 2, 2), z("", 4, 2, 2), Segments{QStart: []int{0, 4}}, AttnOptions{Prefix: []int{1}})
+		}, `attention: o.Prefix is [1], want nil without Causal`},
+		{func() { MixRows(z("", 4, 2), Mix{Starts: []int{0, 1}, Index: []int32{4}, Weight: []float32{1}}) }, `mix rows: m.Index[0] is 4, want an index in [0, 4)`},
+		{func() { MixRows(z("", 4, 2), Mix{Starts: []int{0, 1}, Index: []int32{0}}) }, `mix rows: m.Weight is 0, want 1 weights, one for each index`},
 		{func() { AttentionCached(z("", 4, 3, 2), []int{0, 4}, nil, nil, AttnOptions{}) }, `attention cached: ks and vs is 0 and 0, want 1, one for each sequence`},
 		{func() { MeanRows(x, []int{0, 2, 3}) }, `mean rows: starts is [0 2 3], want cumulative lengths from 0 to 4`},
+		{func() { Columns(x, 2, 7) }, `columns: lo, hi is 2, 7, want 0 <= lo < hi <= 6`},
+		{func() { ConcatColumns(x, z("", 3, 6)) }, `concat columns: xs[1] is (3, 6) f32, want (4, C)`},
 		{func() { Dropout(x, 1, 0, 0) }, `dropout: p is 1, want a probability in [0, 1)`},
 		{func() { x.Reshape(5, -1) }, `reshape: x is (4, 6) f32, want as many elements as (5, 4)`},
 		{func() { x.Rows(3, 5) }, `rows: x is (4, 6) f32, want rows [3, 5)`},
@@ -493,5 +529,24 @@ func TestCopyInto(t *testing.T) {
 	CopyInto(dst, 1, CPU().FromFloats([]float32{1, 2, 3, 4}, 2, 2))
 	if got := fmt.Sprint(Floats(dst)); got != "[0 0 1 2 3 4]" {
 		t.Errorf("cache is %s", got)
+	}
+}
+
+// TestMatMulBits: MatMul gives the bits of Linear with the transposed weight, for one row and for many.
+func TestMatMulBits(t *testing.T) {
+	const k, n = 83, 130
+	r := rand.New(rand.NewPCG(5, 1))
+	w := randoms(r, k*n, 1)
+	turned := make([]float32, k*n)
+	for i := range k {
+		for j := range n {
+			turned[j*k+i] = w[i*n+j]
+		}
+	}
+	a, b := CPU().FromFloats(w, k, n), CPU().FromFloats(turned, n, k)
+	for _, m := range []int{1, 3, 64} {
+		x := CPU().FromFloats(randoms(r, m*k, 1), m, k)
+		sameBits(t, fmt.Sprintf("%d rows", m), Floats(MatMul(x, a, nil)), Floats(Linear(x, b, nil)))
+		sameBits(t, fmt.Sprintf("%d rows in bf16", m), Floats(MatMul(x, Cast(a, tensor.BF16), nil)), Floats(Linear(x, Cast(b, tensor.BF16), nil)))
 	}
 }

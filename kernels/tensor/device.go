@@ -5,6 +5,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"unsafe"
 )
 
 // Buffer is a piece of a device's memory. Only the device's own kernels know what is behind it.
@@ -65,11 +66,7 @@ func (d *Device) FromFloats(data []float32, dims ...int) *Tensor {
 	if len(data) != t.Numel() {
 		FailValue("from floats", "data", len(data), "%d values for %s", t.Numel(), ShapeString(dims))
 	}
-	raw := make([]byte, 4*len(data))
-	for i, v := range data {
-		binary.LittleEndian.PutUint32(raw[4*i:], math.Float32bits(v))
-	}
-	t.Upload(raw)
+	t.Upload(rawFloats(data))
 	return t
 }
 
@@ -87,6 +84,23 @@ func (d *Device) FromInts(data []int32, dims ...int) *Tensor {
 	return t
 }
 
+// rawFloats is data as little-endian bytes: where the machine stores them so, data itself.
+func rawFloats(data []float32) []byte {
+	if len(data) == 0 {
+		return nil
+	}
+	if littleEndian {
+		return unsafe.Slice((*byte)(unsafe.Pointer(&data[0])), 4*len(data))
+	}
+	raw := make([]byte, 4*len(data))
+	for i, v := range data {
+		binary.LittleEndian.PutUint32(raw[4*i:], math.Float32bits(v))
+	}
+	return raw
+}
+
+var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
+
 // FromBytes makes a tensor of raw little-endian elements. The CPU keeps raw itself, which may be a read-only mapping of a
 // file and must outlive the tensor, where it is aligned to the element; every other device copies it.
 func (d *Device) FromBytes(raw []byte, dt DType, dims ...int) *Tensor {
@@ -95,11 +109,17 @@ func (d *Device) FromBytes(raw []byte, dt DType, dims ...int) *Tensor {
 		FailValue("from bytes", "raw", len(raw), "%d bytes for %s %s", n*dt.Size(), ShapeString(dims), dt)
 	}
 	if buf, ok := d.mem.Wrap(raw); ok {
-		return &Tensor{shape: slices.Clone(dims), dtype: dt, st: &storage{dev: d, buf: buf, bytes: len(raw), borrowed: true}}
+		return d.Borrow(buf, dt, dims...)
 	}
 	t := d.Empty(dt, dims...)
 	t.Upload(raw)
 	return t
+}
+
+// Borrow makes a tensor that looks at memory which the device does not own, as FromBytes does of what its Memory wraps.
+func (d *Device) Borrow(buf Buffer, dt DType, dims ...int) *Tensor {
+	n := count("borrow", dims)
+	return &Tensor{shape: slices.Clone(dims), dtype: dt, st: &storage{dev: d, buf: buf, bytes: n * dt.Size(), borrowed: true}}
 }
 
 // storage is memory that one or more tensors look at.

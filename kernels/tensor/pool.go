@@ -7,7 +7,9 @@ import (
 
 // pool keeps freed buffers of a device by size class, so that a training step finds the buffers of the one before.
 //
-// It never keeps more bytes than were in use at once since the last change of work, so it does not grow beyond what the work needs.
+// What is handed out and what waits together exceed the most that was handed out at once by at most slack, so a process
+// that computes holds little more than its work needs. Which buffers wait follows from the calls alone, so that a device
+// without memory tells what one with memory will hold.
 type pool struct {
 	mem    Memory
 	mu     sync.Mutex
@@ -15,17 +17,21 @@ type pool struct {
 	cached int              // bytes in free
 	inUse  int              // bytes handed out
 	peak   int              // greatest inUse
+	held   int              // greatest inUse + cached
 }
+
+// slack is what may wait beyond the peak: buffers of other classes than those of the moment of the peak.
+func (p *pool) slack() int { return max(p.peak/16, 1<<20) }
 
 // minClass is the smallest buffer: a cache line.
 const minClass = 64
 
-// class rounds bytes up to a size class: eight classes per doubling, so at most an eighth is wasted.
+// class rounds bytes up to a size class: sixteen classes per doubling, so at most a sixteenth is wasted.
 func class(bytes int) int {
 	if bytes <= minClass {
 		return minClass
 	}
-	step := 1 << max(6, bits.Len(uint(bytes-1))-4)
+	step := 1 << max(6, bits.Len(uint(bytes-1))-5)
 	return (bytes + step - 1) / step * step
 }
 
@@ -33,6 +39,7 @@ func class(bytes int) int {
 func (p *pool) get(bytes int) Buffer {
 	c := class(bytes)
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.inUse += c
 	p.peak = max(p.peak, p.inUse)
 	if list := p.free[c]; len(list) > 0 {
@@ -40,10 +47,10 @@ func (p *pool) get(bytes int) Buffer {
 		list[len(list)-1] = nil
 		p.free[c] = list[:len(list)-1]
 		p.cached -= c
-		p.mu.Unlock()
 		return b
 	}
-	p.mu.Unlock()
+	p.drop(p.inUse + p.cached - p.peak - p.slack())
+	p.held = max(p.held, p.inUse+p.cached)
 	return p.mem.Alloc(c)
 }
 
@@ -53,9 +60,6 @@ func (p *pool) put(b Buffer, bytes int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.inUse -= c
-	if p.inUse+p.cached+c > p.peak+p.peak/4 {
-		p.drop(p.inUse + p.cached + c - p.peak - p.peak/4)
-	}
 	if p.free == nil {
 		p.free = map[int][]Buffer{}
 	}
@@ -63,20 +67,22 @@ func (p *pool) put(b Buffer, bytes int) {
 	p.cached += c
 }
 
-// drop frees at least bytes bytes of cached buffers, or all; which ones has no effect on results.
+// drop frees cached buffers of together at least bytes bytes, or all: the one that is just large enough, else the largest
+// first.
 func (p *pool) drop(bytes int) {
-	for c, list := range p.free {
-		for len(list) > 0 && bytes > 0 {
-			p.mem.Free(list[len(list)-1])
-			list[len(list)-1] = nil
-			list = list[:len(list)-1]
-			p.cached -= c
-			bytes -= c
+	for bytes > 0 && p.cached > 0 {
+		best := 0 // class to take from
+		for c, list := range p.free {
+			if len(list) > 0 && (best == 0 || c >= bytes && (c < best || best < bytes) || c < bytes && c > best && best < bytes) {
+				best = c
+			}
 		}
-		p.free[c] = list
-		if bytes <= 0 {
-			return
-		}
+		list := p.free[best]
+		p.mem.Free(list[len(list)-1])
+		list[len(list)-1] = nil
+		p.free[best] = list[:len(list)-1]
+		p.cached -= best
+		bytes -= best
 	}
 }
 
@@ -85,7 +91,14 @@ func (d *Device) Trim() {
 	d.pool.mu.Lock()
 	defer d.pool.mu.Unlock()
 	d.pool.drop(d.pool.cached)
-	d.pool.peak = d.pool.inUse
+	d.pool.peak, d.pool.held = d.pool.inUse, d.pool.inUse
+}
+
+// Held is the most memory that the device had at once since the last Trim: in use, or waiting in the pool.
+func (d *Device) Held() int {
+	d.pool.mu.Lock()
+	defer d.pool.mu.Unlock()
+	return d.pool.held
 }
 
 // Usage tells how many bytes of the device's memory are in use by tensors, the most that ever were at once since the

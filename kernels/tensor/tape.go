@@ -1,13 +1,13 @@
 package tensor
 
-import "weak"
+import "slices"
 
 // Tape joins the ops of one forward pass. It travels with the activations: an op's result is on the tape of its inputs.
-// A tape serves one goroutine and one pass.
+// A tape serves one goroutine and one pass. It holds all that was made on it until Release; Scope frees earlier.
 type Tape struct {
 	recording bool
 	nodes     []node
-	owned     []weak.Pointer[storage] // what was made on the tape; weak, so that what no backward needs may go earlier
+	owned     []*storage // what was made on the tape, but for what Scope has freed
 	saved     map[*storage]bool
 	savedSize int
 	released  bool
@@ -49,7 +49,7 @@ func (tp *Tape) Empty(d *Device, dt DType, dims ...int) *Tensor {
 	if tp != nil {
 		tp.check()
 		t.tape = tp
-		tp.owned = append(tp.owned, weak.Make(t.st))
+		tp.owned = append(tp.owned, t.st)
 	}
 	return t
 }
@@ -127,10 +127,8 @@ func (tp *Tape) backward(out, dout *Tensor) {
 
 // Release hands back every buffer that was made on the tape. Results on it must not be used any more.
 func (tp *Tape) Release() {
-	for _, w := range tp.owned {
-		if st := w.Value(); st != nil {
-			st.free()
-		}
+	for _, st := range tp.owned {
+		st.free()
 	}
 	for _, n := range tp.nodes {
 		if n.out != nil && !n.out.keep {
@@ -139,6 +137,42 @@ func (tp *Tape) Release() {
 	}
 	tp.owned, tp.nodes, tp.saved, tp.savedSize = nil, nil, nil, 0
 	tp.released, tp.recording = true, false
+}
+
+// Scope is f(xs...), and frees what f made on the way, but for what a recorded backward reads and the result: the memory
+// of a layer that is not kept serves the next. f must not keep tensors. A nil tape runs f alone.
+//
+// The layers of every model run in a Scope or a Checkpoint, so that what a pass holds at once follows from its shapes.
+func (tp *Tape) Scope(f func(xs ...*Tensor) *Tensor, xs ...*Tensor) *Tensor {
+	if tp == nil {
+		return f(xs...)
+	}
+	tp.check()
+	from := len(tp.owned)
+	y := f(xs...)
+	kept := tp.owned[:from]
+	for _, st := range tp.owned[from:] {
+		if st == y.st || tp.saved[st] {
+			kept = append(kept, st)
+		} else {
+			st.free()
+		}
+	}
+	clear(tp.owned[len(kept):])
+	tp.owned = kept
+	return y
+}
+
+// Drop frees x, a result on this tape that nothing will read any more, unless a recorded backward does. On a nil tape it
+// does nothing.
+func (tp *Tape) Drop(x *Tensor) {
+	if tp == nil || tp.saved[x.st] {
+		return
+	}
+	if i := slices.Index(tp.owned, x.st); i >= 0 {
+		tp.owned = slices.Delete(tp.owned, i, i+1)
+		x.st.free()
+	}
 }
 
 // Checkpoint is f(xs...), without keeping f's intermediate results: the backward computes them again. The xs stand for
@@ -185,12 +219,9 @@ func (tp *Tape) trackAll(xs []*Tensor) []*Tensor {
 
 // take moves t, made on tape from, to this tape.
 func (tp *Tape) take(from *Tape, t *Tensor) *Tensor {
-	for i, w := range from.owned {
-		if w.Value() == t.st {
-			from.owned = append(from.owned[:i], from.owned[i+1:]...)
-			tp.owned = append(tp.owned, w)
-			break
-		}
+	if i := slices.Index(from.owned, t.st); i >= 0 {
+		from.owned = slices.Delete(from.owned, i, i+1)
+		tp.owned = append(tp.owned, t.st)
 	}
 	v := t.Detach()
 	v.tape = tp

@@ -137,6 +137,14 @@ func (t *Tensor) Upload(raw []byte) {
 	t.access(func(m Memory, b Buffer, off int) { m.Upload(b, off, raw) })
 }
 
+// SetFloats fills an f32 tensor with data, of the host.
+func (t *Tensor) SetFloats(data []float32) {
+	if t.dtype != F32 {
+		Fail("set floats", "x", t, "f32")
+	}
+	t.Upload(rawFloats(data))
+}
+
 // Download copies the tensor to the host as raw little-endian elements.
 func (t *Tensor) Download() []byte {
 	raw := make([]byte, t.Numel()*t.dtype.Size())

@@ -29,7 +29,7 @@ var test = phantoms.Split("test")
 //
 // The embedded checkpoint has only ever read everyday words. LoRA teaches it a radiologist's.
 
-var base = models.Load(models.Tiny).As("system", "base")
+var base = models.Load(models.TinyLLaVA).As("system", "base")
 
 var adapted = train.LoRA(base, phantoms, lora.Config{Rank: 16, Alpha: 32}, train.Config{Epochs: param.Int("epochs", 2, "passes over the training images"), BatchSize: 8, LR: 3e-3, Schedule: train.Cosine, WarmupRatio: 0.05}).As("system", "LoRA")
 

@@ -12,15 +12,23 @@ import (
 func table_lightbox_stdlib_models() members {
 	return members{
 		"Config":        reflect.ValueOf((*models.Config)(nil)),
+		"ConfigOnly":    reflect.ValueOf(models.ConfigOnly),
+		"Count":         reflect.ValueOf(models.Count),
+		"Counts":        reflect.ValueOf((*models.Counts)(nil)),
 		"Cross":         reflect.ValueOf(models.Cross),
 		"Export":        reflect.ValueOf(models.Export),
 		"ExportOptions": reflect.ValueOf((*models.ExportOptions)(nil)),
 		"Exported":      reflect.ValueOf((*models.Exported)(nil)),
+		"Families":      reflect.ValueOf(models.Families),
 		"Join":          reflect.ValueOf(models.Join),
 		"Load":          reflect.ValueOf(models.Load),
 		"New":           reflect.ValueOf(models.New),
+		"Option":        reflect.ValueOf((*models.Option)(nil)),
+		"PadToSquare":   reflect.ValueOf(models.PadToSquare),
+		"Paper":         reflect.ValueOf(models.Paper),
 		"TextConfig":    reflect.ValueOf((*models.TextConfig)(nil)),
-		"Tiny":          reflect.ValueOf(constant.MakeFromLiteral("\"tiny-llava\"", token.STRING, 0)),
+		"Tiny":          reflect.ValueOf(models.Tiny),
+		"TinyLLaVA":     reflect.ValueOf(constant.MakeFromLiteral("\"tiny-llava\"", token.STRING, 0)),
 		"VisionConfig":  reflect.ValueOf((*models.VisionConfig)(nil)),
 	}
 }

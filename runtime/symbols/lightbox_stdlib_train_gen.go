@@ -20,6 +20,8 @@ func table_lightbox_stdlib_train() members {
 		"Linear":        reflect.ValueOf(train.Linear),
 		"LoRA":          reflect.ValueOf(train.LoRA),
 		"Paper":         reflect.ValueOf(train.Paper),
+		"Progressive":   reflect.ValueOf(train.Progressive),
 		"Schedule":      reflect.ValueOf((*train.Schedule)(nil)),
+		"Stage":         reflect.ValueOf((*train.Stage)(nil)),
 	}
 }

@@ -112,6 +112,51 @@ func (r *Reader) Image(i int) (*vision.Image, error) {
 	return im, nil
 }
 
+// Size is the width and height of the i-th image as Image gives it, read from the file's header where that says it; 0, 0
+// of a text-only example.
+func (r *Reader) Size(i int) (w, h int, err error) {
+	ex := r.examples[i]
+	if ex.Image == "" {
+		return 0, 0, nil
+	}
+	if w, h, err = imageSize(ex.Image); err != nil {
+		return 0, 0, fmt.Errorf("example %s: %w", ex.ID, err)
+	}
+	if s := r.Meta.Standard; s != nil {
+		w, h = vision.StandardSize(w, h, s.LongestSide, s.Square)
+	}
+	return w, h, nil
+}
+
+// headerBytes is where the header of nearly every JPEG and PNG file has ended.
+const headerBytes = 1 << 16
+
+func imageSize(ref string) (w, h int, err error) {
+	if strings.HasPrefix(ref, "phantom:") {
+		p, err := phantomFromRef(ref)
+		return p.Size, p.Size, err
+	}
+	if !strings.HasPrefix(ref, parquetPrefix) {
+		path, err := located(ref)
+		if err != nil {
+			return 0, 0, fmt.Errorf("image: %w", err)
+		}
+		if f, err := os.Open(path); err == nil {
+			defer f.Close()
+			head := make([]byte, headerBytes)
+			n, _ := io.ReadFull(f, head)
+			if w, h, err = vision.SizeOf(head[:n], path); err == nil {
+				return w, h, nil
+			}
+		}
+	}
+	im, err := OpenImage(ref) // the header is longer, or the error is to be said
+	if err != nil {
+		return 0, 0, err
+	}
+	return im.W, im.H, nil
+}
+
 // portable replaces the paths of images by references to their content (step.FileRef): an artifact holds no path, since its
 // key has none, and serves wherever the files lie.
 func portable(ctx *step.Context, examples []Example) error {

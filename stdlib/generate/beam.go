@@ -28,15 +28,16 @@ type beam struct {
 // One image at a time: its beams are the batch.
 func beams(ctx context.Context, m model.Model, o Options, seqs []*sequence) error {
 	for _, s := range seqs {
-		if err := beamSearch(ctx, m, o, s); err != nil {
+		if err := beamSearch(ctx, m, o, s, len(s.sample.IDs)+o.MaxNewTokens); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func beamSearch(ctx context.Context, m model.Model, o Options, s *sequence) error {
-	k, room := o.Beams, len(s.sample.IDs)+o.MaxNewTokens
+// beamSearch writes one caption with caches that hold room tokens.
+func beamSearch(ctx context.Context, m model.Model, o Options, s *sequence, room int) error {
+	k := o.Beams
 	eos := m.Info().EOS
 	first := m.NewKV(room)
 	b := &model.Batch{Samples: []*model.Sample{s.sample}, KV: []model.KV{first}, Tail: []int{1}, Tape: tensor.NewScratch()}
@@ -46,12 +47,22 @@ func beamSearch(ctx context.Context, m model.Model, o Options, s *sequence) erro
 		ended[i].score = never
 	}
 	kvs, spare := []model.KV{first}, make([]model.KV, k)
+	defer func() {
+		for _, kv := range slices.Concat(kvs, spare) {
+			if kv != nil {
+				kv.Free()
+			}
+		}
+	}()
 	for length := 1; ; length++ {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		logits := ops.Floats(m.Logits(m.Hidden(b))) // (beams, V)
 		b.Tape.Release()
+		if length > 1 {
+			bar(logits, len(logits)/len(running), m.Info().Barred)
+		}
 		top := continuations(logits, running, max(2, 1+len(eos))*k)
 		all := true // every candidate ends here
 		for i := range top {

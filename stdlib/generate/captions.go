@@ -53,56 +53,6 @@ var captionsOp = &step.Op{Name: "generate.Captions", Version: "1",
 	Run:   runCaptions,
 }
 
-// guesses for the estimate of a plan, where the set is not read yet
-const (
-	guessExamples = 100
-	guessPrompt   = 32
-)
-
-// captionsCost takes it that captions use half of the tokens that they may.
-func captionsCost(s step.Step) step.Cost {
-	p := s.Params.(captionsParams)
-	if p.Skeleton == nil {
-		return step.Cost{}
-	}
-	m, err := p.Skeleton()
-	if err != nil {
-		return step.Cost{}
-	}
-	o := p.Options.filled()
-	counts, exact := data.Count(s.In[len(s.In)-1])
-	n, note := data.Total(counts), ""
-	switch {
-	case counts == nil:
-		n, note = guessExamples, fmt.Sprintf("taking the set for %d examples", guessExamples)
-	case !exact:
-		note = fmt.Sprintf("up to %d examples", n)
-	default:
-		note = fmt.Sprintf("%d examples", n)
-	}
-	batch, beams := min(o.BatchSize, max(n, 1)), 1
-	if o.Beams > 1 {
-		batch, beams = 1, o.Beams
-	}
-	prompt := m.Info().ImageTokens + guessPrompt
-	pre := m.Estimate(model.Work{Sequences: batch, Tokens: prompt, Rows: 1, Images: batch})
-	step1 := func(tokens int) model.Estimate {
-		return m.Estimate(model.Work{Sequences: batch * beams, Tokens: prompt + tokens, Cached: prompt + tokens - 1, Rows: 1})
-	}
-	dec, last := step1(max(1, o.MaxNewTokens/4)), step1(o.MaxNewTokens)
-	// the activations of a pass over prompts are all held until it ends, as in training; the caches stay, and as much
-	// garbage beside them
-	held := m.Estimate(model.Work{Sequences: min(batch, 1+prefillRows/prompt), Tokens: prompt, Rows: 1, Images: min(batch, 1+prefillRows/prompt), Train: true, Full: true})
-	batches := float64((n + batch - 1) / batch)
-	tokens := float64(max(1, o.MaxNewTokens/2))
-	return step.Cost{
-		FLOPs:     batches * (pre.FLOPs + tokens*dec.FLOPs),
-		ReadBytes: batches * (pre.ReadBytes + tokens*dec.ReadBytes),
-		PeakBytes: held.Activation + model.Resident(pre.Weights, last.Activation),
-		Note:      note,
-	}
-}
-
 func runCaptions(ctx *step.Context, dir string) error {
 	st := ctx.Step()
 	o := st.Params.(captionsParams).Options.filled()

@@ -2,6 +2,7 @@ package generate
 
 import (
 	"context"
+	"math"
 	"slices"
 
 	"lightbox/kernels/ops"
@@ -26,27 +27,46 @@ func write(ctx context.Context, m model.Model, o Options, seqs []*sequence) erro
 	eos := m.Info().EOS
 	next, err := prefill(ctx, m, o, seqs)
 	for err == nil {
-		going := seqs[:0:0]
-		b := &model.Batch{Tape: tensor.NewScratch()}
+		going, last := seqs[:0:0], next[:0:0]
 		for i, s := range seqs {
-			if slices.Contains(eos, next[i]) {
+			end := slices.Contains(eos, next[i])
+			if !end {
+				s.out = append(s.out, next[i])
+			}
+			if end || len(s.out) == o.MaxNewTokens {
+				s.free()
 				continue
 			}
-			s.out = append(s.out, next[i])
-			if len(s.out) == o.MaxNewTokens {
-				continue
-			}
-			going = append(going, s)
-			b.Tokens = append(b.Tokens, next[i:i+1])
-			b.KV = append(b.KV, s.kv)
+			going, last = append(going, s), append(last, next[i])
 		}
 		if seqs = going; len(seqs) == 0 {
 			return nil
 		}
-		next = choose(m, b, seqs)
+		next = advance(m, seqs, last)
 		err = ctx.Err()
 	}
+	for _, s := range seqs {
+		s.free()
+	}
 	return err
+}
+
+// advance gives each sequence's token after last.
+func advance(m model.Model, seqs []*sequence, last []int32) []int32 {
+	b := &model.Batch{Tape: tensor.NewScratch()}
+	for i, s := range seqs {
+		b.Tokens = append(b.Tokens, last[i:i+1])
+		b.KV = append(b.KV, s.kv)
+	}
+	return choose(m, b, seqs)
+}
+
+// free hands back the sequence's cache, if it has one.
+func (s *sequence) free() {
+	if s.kv != nil {
+		s.kv.Free()
+		s.kv = nil
+	}
 }
 
 // prefill runs the prompts, a few at a time, and gives each sequence's first token.
@@ -77,6 +97,11 @@ func prefill(ctx context.Context, m model.Model, o Options, seqs []*sequence) ([
 func choose(m model.Model, b *model.Batch, seqs []*sequence) []int32 {
 	defer b.Tape.Release()
 	logits := m.Logits(m.Hidden(b))
+	if barred := m.Info().Barred; len(barred) > 0 && b.Samples == nil {
+		all := ops.Floats(logits)
+		bar(all, logits.Dim(-1), barred)
+		logits.SetFloats(all)
+	}
 	if seqs[0].draw == nil {
 		return ops.Argmax(logits)
 	}
@@ -86,4 +111,13 @@ func choose(m model.Model, b *model.Batch, seqs []*sequence) []int32 {
 		out[i] = s.draw.next(all[i*vocab : (i+1)*vocab])
 	}
 	return out
+}
+
+// bar takes tokens out of the choice of every row of logits.
+func bar(logits []float32, vocab int, tokens []int32) {
+	for at := 0; at < len(logits); at += vocab {
+		for _, t := range tokens {
+			logits[at+int(t)] = float32(math.Inf(-1))
+		}
+	}
 }

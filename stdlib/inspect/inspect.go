@@ -245,7 +245,10 @@ func (w *work) example(r *data.Reader, i int) error {
 	name := w.nameOf(ex.ID)
 	w.tensors = append(w.tensors, safetensors.Float32(name+".logits", safetensors.F32, []int{len(stored), vocab}, kept))
 	if len(s.Pixels) > 0 {
-		shape := []int{s.Images, 3, s.Size[0], s.Size[1]}
+		shape := []int{len(s.Pixels)}
+		if one := 3 * s.Size[0] * s.Size[1]; one > 0 {
+			shape = []int{len(s.Pixels) / one, 3, s.Size[0], s.Size[1]}
+		}
 		w.tensors = append(w.tensors, safetensors.Float32(name+".pixels", safetensors.F32, shape, s.Pixels))
 	}
 	return w.backward(s)

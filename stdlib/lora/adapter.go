@@ -3,6 +3,7 @@ package lora
 import (
 	"math"
 
+	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
 	"lightbox/runtime/step"
 	"lightbox/stdlib/models"
@@ -34,12 +35,9 @@ func Apply(m model.Model, p *Plan, dev *tensor.Device, seed uint64) *Adapter {
 			Scale: p.Config.scale(t.Rank, p.Config.Alpha), Dropout: p.Config.Dropout, Stream: uint64(i),
 		}
 		r := nn.NewRandom(seed, t.Path+".lora_A.weight")
-		v := make([]float32, l.A.Numel())
 		bound := 1 / math.Sqrt(float64(t.In))
-		for j := range v {
-			v[j] = float32((2*r.Uniform(uint64(j)) - 1) * bound)
-		}
-		l.A.Tensor = dev.FromFloats(v, l.A.Shape...)
+		l.A.Tensor = dev.Empty(tensor.F32, l.A.Shape...)
+		ops.Fill(l.A.Tensor, func(j int) float32 { return float32((2*r.Uniform(uint64(j)) - 1) * bound) })
 		l.B.Tensor = dev.Zeros(tensor.F32, l.B.Shape...)
 		slots[t.slot].Linear.Adapters = append(slots[t.slot].Linear.Adapters, l)
 		a.layers = append(a.layers, l)

@@ -67,30 +67,51 @@ type probeParams struct {
 }
 
 // visionCost estimates the vision features of n images.
-func (p probeParams) visionCost(n int, exact bool) step.Cost {
+func (p probeParams) visionCost(base, set step.Ref, n int, exact bool) step.Cost {
 	if p.Skeleton == nil || n == 0 {
 		return step.Cost{}
 	}
-	m, err := p.Skeleton()
+	batch := min(n, featureBatch)
+	type usage struct {
+		model.Estimate
+		host, features int64 // bytes of the encoded images, and of one image's features
+	}
+	var looks []model.Look
+	for _, l := range data.Glimpse(set, "") {
+		looks = append(looks, model.Look(l))
+	}
+	u, err := model.Measured(fmt.Sprint("modality ", base.Key(), batch, n, looks), func() (usage, error) {
+		m, err := p.Skeleton()
+		if err != nil {
+			return usage{}, err
+		}
+		mean, longest, err := model.Typical(m, model.Shapes(m, looks, 1, false), batch, n/batch)
+		if err != nil {
+			return usage{}, err
+		}
+		run := func(s *model.Sample) model.Estimate {
+			return model.Measure(m, func(m model.Model, _ *ops.Meter) { pooled(m, slices.Repeat([]*model.Sample{s}, batch)) })
+		}
+		e := run(longest)
+		e.FLOPs = run(mean).FLOPs
+		return usage{e, int64(4 * batch * len(longest.Pixels)), int64(8 * m.Info().VisionHidden)}, nil
+	})
 	if err != nil {
 		return step.Cost{}
 	}
-	with := m.Estimate(model.Work{Sequences: 1, Tokens: 1, Images: featureBatch})
-	none := m.Estimate(model.Work{Sequences: 1, Tokens: 1})
 	note := fmt.Sprintf("features of %d images", n)
 	if !exact {
 		note = fmt.Sprintf("features of up to %d images", n)
 	}
-	batch := min(n, featureBatch)
-	held := m.Estimate(model.Work{Sequences: 1, Tokens: 1, Images: batch, Train: true, Full: true}) // until a batch ends
-	features := int64(n) * int64(m.Info().VisionHidden) * 8
-	return step.Cost{FLOPs: (with.FLOPs - none.FLOPs) / featureBatch * float64(n), PeakBytes: held.Activation + model.Resident(with.Weights, 3*features), Note: note}
+	const copies = 3 // as rows, scaled, and as the fit's matrix
+	return step.Cost{FLOPs: u.FLOPs / float64(batch) * float64(n), ReadBytes: u.ReadBytes / float64(batch) * float64(n),
+		PeakBytes: u.Resident() + model.Host(u.host+copies*int64(n)*u.features), Note: note}
 }
 
 var probeOp = &step.Op{Name: "modality.Probe", Version: "1",
 	Cost: func(s step.Step) step.Cost {
 		counts, exact := data.Count(s.In[len(s.In)-1])
-		return s.Params.(probeParams).visionCost(counts["train"]+counts["valid"], exact)
+		return s.Params.(probeParams).visionCost(s.In[0], s.In[len(s.In)-1], counts["train"]+counts["valid"], exact)
 	},
 	Run: func(ctx *step.Context, dir string) error {
 		in := ctx.Step().In
@@ -177,7 +198,6 @@ func features(ctx *step.Context, m model.Model, r *data.Reader, rows []int) ([][
 			return nil, err
 		}
 		var samples []*model.Sample
-		starts := []int{0}
 		for _, i := range rows[lo:min(lo+featureBatch, len(rows))] {
 			im, err := r.Image(i)
 			if err != nil {
@@ -188,11 +208,8 @@ func features(ctx *step.Context, m model.Model, r *data.Reader, rows []int) ([][
 				return nil, fmt.Errorf("example %s: %w", r.Example(i).ID, err)
 			}
 			samples = append(samples, s)
-			starts = append(starts, starts[len(starts)-1]+m.Info().ImageTokens)
 		}
-		tape := tensor.NewScratch()
-		v := ops.Floats(ops.MeanRows(m.Vision(samples, tape), starts)) // (samples, VisionHidden)
-		tape.Release()
+		v := pooled(m, samples)
 		d := len(v) / len(samples)
 		for k := range samples {
 			row := make([]float64, d)
@@ -204,6 +221,17 @@ func features(ctx *step.Context, m model.Model, r *data.Reader, rows []int) ([][
 		ctx.Progress(int64(len(out)), int64(len(rows)), "vision features")
 	}
 	return out, nil
+}
+
+// pooled is the mean of each sample's vision rows: (samples, VisionHidden).
+func pooled(m model.Model, samples []*model.Sample) []float32 {
+	starts := []int{0}
+	for _, s := range samples {
+		starts = append(starts, starts[len(starts)-1]+s.Rows)
+	}
+	tape := tensor.NewScratch()
+	defer tape.Release()
+	return ops.Floats(ops.MeanRows(m.Vision(samples, tape), starts))
 }
 
 // accuracy is the share of rows whose modality the probe names.
@@ -235,7 +263,7 @@ func openProbe(dir string) (*linear, probeArtifact, error) {
 var guessOp = &step.Op{Name: "modality.guess", Version: "1",
 	Cost: func(s step.Step) step.Cost {
 		counts, exact := data.Count(s.In[1])
-		return s.Params.(probeParams).visionCost(data.Total(counts), exact)
+		return s.Params.(probeParams).visionCost(s.In[2], s.In[1], data.Total(counts), exact)
 	},
 	Run: func(ctx *step.Context, dir string) error {
 		in := ctx.Step().In

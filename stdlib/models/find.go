@@ -34,8 +34,8 @@ func find(ref string) (string, error) {
 	}
 	m := hubName.FindStringSubmatch(ref)
 	if m == nil || strings.HasPrefix(ref, ".") || strings.HasPrefix(ref, "/") {
-		msg := fmt.Sprintf("no checkpoint %q: want %q, an existing directory, or org/name of a repository in the Hugging Face cache", ref, Tiny)
-		if near := model.Near(ref, []string{Tiny}, 1); len(near) > 0 {
+		msg := fmt.Sprintf("no checkpoint %q: want %q, an existing directory, or org/name of a repository in the Hugging Face cache", ref, TinyLLaVA)
+		if near := model.Near(ref, []string{TinyLLaVA}, 1); len(near) > 0 {
 			msg += fmt.Sprintf("; did you mean %q?", near[0])
 		}
 		return "", errors.New(msg)

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,10 +16,10 @@ import (
 	"lightbox/stdlib/models/model"
 )
 
-// Tiny is the checkpoint embedded in the binary: a LLaVA of about three million
+// TinyLLaVA is the checkpoint embedded in the binary: a LLaVA of about three million
 // parameters that this repository pretrained on drawn pictures. It is no
 // medical model.
-const Tiny = "tiny-llava"
+const TinyLLaVA = "tiny-llava"
 
 //go:embed tiny
 var tinyFiles embed.FS
@@ -31,6 +30,7 @@ type loadParams struct {
 	Ref    string `key:"local"` // as the recipe names it
 	Path   string `key:"local"` // directory; "" for an embedded one
 	Digest string // of an embedded checkpoint
+	Pad    bool   // PadToSquare
 }
 
 var loadOp = &step.Op{Name: "models.Load", Version: "1",
@@ -66,19 +66,28 @@ var loadOp = &step.Op{Name: "models.Load", Version: "1",
 	Run: runLoad,
 }
 
-// Load is the checkpoint that ref names: Tiny, a directory in Hugging Face's
+// Load is the checkpoint that ref names: TinyLLaVA, a directory in Hugging Face's
 // layout (config.json, model.safetensors or shards, tokenizer.json), or
 // "org/name" of a repository in the Hugging Face cache (HF_HOME), optionally
 // with "@revision". The result is a list of one, labelled system=ref's last part.
-func Load(ref string) model.Systems {
+// With ConfigOnly the configuration is enough, and all that can be had; PadToSquare
+// changes how a LLaVA-1.5 sees pictures.
+func Load(ref string, options ...Option) model.Systems {
 	label := frame.Labels{}.Set("system", filepath.Base(ref))
+	only, pad, err := readOptions(options)
+	if err != nil {
+		return model.NewSystems(model.System{Labels: label, Base: step.Bad(loadOp, err)})
+	}
+	if only {
+		config, err := findConfig(ref)
+		return configOnly(label, ref, config, err)
+	}
 	bad := func(err error) model.Systems {
 		return model.NewSystems(model.System{Labels: label, Base: step.Bad(loadOp, err)})
 	}
-	p := loadParams{Ref: ref}
+	p := loadParams{Ref: ref, Pad: pad}
 	var config []byte
-	var err error
-	if ref == Tiny {
+	if ref == TinyLLaVA {
 		p.Digest, config, err = embedded()
 	} else if p.Path, err = find(ref); err == nil {
 		config, err = os.ReadFile(filepath.Join(p.Path, "config.json"))
@@ -90,12 +99,14 @@ func Load(ref string) model.Systems {
 	if err != nil {
 		return bad(fmt.Errorf("checkpoint %s: config.json: %w", ref, err))
 	}
-	if _, err := f.skeleton(config); err != nil {
+	if m, err := f.New(config); err != nil {
 		return bad(fmt.Errorf("checkpoint %s: %w", ref, err))
+	} else if _, err := padded(m, pad); err != nil {
+		return bad(fmt.Errorf("checkpoint %s: models.PadToSquare: %w", ref, err))
 	}
 	return model.NewSystems(model.System{
 		Labels: label, Base: step.New(loadOp, p),
-		Skeleton: func() (model.Model, error) { return f.skeleton(config) },
+		Skeleton: func() (model.Model, error) { return f.New(config) },
 	})
 }
 
@@ -103,7 +114,7 @@ func Load(ref string) model.Systems {
 func embedded() (digest string, config []byte, err error) {
 	config, err = tinyFiles.ReadFile("tiny/config.json")
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil, fmt.Errorf("checkpoint %q is not embedded in this build; make it with recipes/pretrain_tiny, export it to stdlib/models/tiny and build again", Tiny)
+		return "", nil, fmt.Errorf("checkpoint %q is not embedded in this build; make it with recipes/pretrain_tiny, export it to stdlib/models/tiny and build again", TinyLLaVA)
 	}
 	h := sha256.New()
 	err = eachTiny(func(name string, raw []byte) error {
@@ -158,10 +169,10 @@ func runLoad(ctx *step.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := f.check(from); err != nil {
+	if err := f.Check(from); err != nil {
 		return err
 	}
-	m, err := f.skeleton(config)
+	m, err := f.New(config)
 	if err != nil {
 		return err
 	}
@@ -178,11 +189,11 @@ func runLoad(ctx *step.Context, dir string) error {
 			return err
 		}
 	}
-	raw, err := json.MarshalIndent(record, "", "  ")
+	raw, err := jsonIndent(record)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, "model.json"), append(raw, '\n'), 0o644)
+	return os.WriteFile(filepath.Join(dir, "model.json"), raw, 0o644)
 }
 
 // Dir is the directory of the checkpoint that a base step stands for, while a
@@ -197,18 +208,34 @@ func Dir(ctx *step.Context, base step.Ref) string {
 // Open loads the base checkpoint of a system. Steps of one run share the
 // weights; the returned model's adapter slots are the caller's own.
 func Open(ctx *step.Context, base step.Ref) (model.Model, error) {
+	if base.Step().Op == configOp {
+		return nil, errConfigOnly
+	}
 	dir := Dir(ctx, base)
 	m, err := ctx.Once("models.Open:"+dir, func() (any, error) {
 		f, _, err := familyIn(dir)
 		if err != nil {
 			return nil, err
 		}
-		return f.open(ctx, dir)
+		return f.Open(ctx, dir)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return m.(model.Model).Share(), nil
+	p, _ := base.Step().Params.(loadParams)
+	return padded(m.(model.Model).Share(), p.Pad)
+}
+
+// padded is m, or with pad m as it pads pictures to a square.
+func padded(m model.Model, pad bool) (model.Model, error) {
+	if !pad {
+		return m, nil
+	}
+	p, ok := m.(model.SquarePadder)
+	if !ok {
+		return nil, fmt.Errorf("family %s does not pad pictures to a square", m.Info().Family)
+	}
+	return p.PadToSquare()
 }
 
 // Join puts lists one after another.

@@ -1,5 +1,5 @@
 // Package nn holds the layers that backbones are built of: Linear with its
-// LoRA slot, norms, Embedding, the patch convolution, and the walk over a tree
+// LoRA slot, norms, Embedding, convolutions, and the walk over a tree
 // of such layers by struct tags.
 //
 // It knows how parameters are named, shaped, loaded, drawn at random and
@@ -14,6 +14,9 @@
 //		Up   *nn.Linear `weight:"up_proj"`   // C -> F
 //		Down *nn.Linear `weight:"down_proj"` // F -> C
 //	}
+//
+// A slice's elements are called 0, 1, …; with a tag that ends in #, such as
+// "denselayer#", denselayer1, denselayer2, …
 //
 // A nil field is a layer that this configuration lacks (a bias, a tied head).
 package nn

@@ -7,8 +7,11 @@ import (
 
 // Linear is y = x·Wᵀ + b, plus what its adapters add.
 type Linear struct {
-	Weight *Param `weight:"weight"` // (out, in)
+	Weight *Param `weight:"weight"` // (out, in); Transposed: (in, out)
 	Bias   *Param `weight:"bias"`   // (out), nil without bias
+
+	// Transposed is how GPT-2's Conv1D stores its weight: y = x·W + b.
+	Transposed bool
 
 	Adapters []*LoRA // the LoRA slot: added in this order
 }
@@ -22,17 +25,36 @@ func NewLinear(in, out int, bias bool) *Linear {
 	return l
 }
 
-// In and Out are the numbers of input and output features.
-func (l *Linear) In() int { return l.Weight.Shape[1] }
+// NewConv1D returns a layer of in -> out features whose weight is stored as GPT-2's Conv1D stores it.
+func NewConv1D(in, out int) *Linear {
+	return &Linear{Weight: NewParam(InitNormal, in, out), Bias: NewParam(InitZeros, out), Transposed: true}
+}
+
+// In is the number of input features.
+func (l *Linear) In() int { return l.side(1) }
 
 // Out is the number of output features.
-func (l *Linear) Out() int { return l.Weight.Shape[0] }
+func (l *Linear) Out() int { return l.side(0) }
+
+func (l *Linear) side(i int) int {
+	if l.Transposed {
+		i = 1 - i
+	}
+	return l.Weight.Shape[i]
+}
 
 // Forward maps x (..., in) to (..., out).
 func (l *Linear) Forward(x *tensor.Tensor) *tensor.Tensor {
 	var bias *tensor.Tensor
 	if l.Bias != nil {
 		bias = l.Bias.T()
+	}
+	if l.Transposed {
+		y := ops.MatMul(x, l.Weight.T(), bias) // (..., out)
+		for _, a := range l.Adapters {
+			y = ops.Add(y, a.Forward(x))
+		}
+		return y
 	}
 	if len(l.Adapters) == 0 {
 		return ops.Linear(x, l.Weight.T(), bias) // (..., out)

@@ -25,11 +25,22 @@ type Param struct {
 	Init   Init           // how Randomize draws it
 	Std    float64        // standard deviation of InitNormal; 0: the caller's default
 	Wide   bool           // held in f32 whatever the file has: vectors, which cost nothing
+
+	// Buffer is state that a checkpoint holds beside the parameters and that no optimiser changes, such as running
+	// statistics. Params leaves it out.
+	Buffer bool
+	// Counter is a Buffer of one number that files hold as an int64, and that may be absent: then it is 0.
+	Counter bool
 }
 
 // NewParam returns a parameter without a tensor. Vectors are Wide.
 func NewParam(init Init, shape ...int) *Param {
 	return &Param{Shape: shape, Init: init, Wide: len(shape) == 1}
+}
+
+// NewBuffer returns a buffer without a tensor, held in f32.
+func NewBuffer(init Init, shape ...int) *Param {
+	return &Param{Shape: shape, Init: init, Wide: true, Buffer: true}
 }
 
 // Numel returns the number of elements the shape holds.

@@ -66,3 +66,6 @@ func Randomize(dev *tensor.Device, params []Named, seed uint64, std float64) {
 		p.Tensor.SetName(p.Name)
 	}
 }
+
+// heStd is the standard deviation that keeps the variance of activations behind a ReLU (He et al., 2015).
+func heStd(fan int) float64 { return math.Sqrt(2 / float64(fan)) }

@@ -22,11 +22,22 @@ type NamedLinear struct {
 
 // Params lists the parameters under root in the order of its fields. A
 // parameter that stands in two places (a tied head) is listed at the first.
-func Params(root any) []Named {
+// Buffers are no parameters.
+func Params(root any) []Named { return tensors(root, func(p *Param) bool { return !p.Buffer }) }
+
+// Buffers lists the buffers under root in the order of its fields.
+func Buffers(root any) []Named { return tensors(root, func(p *Param) bool { return p.Buffer }) }
+
+// State lists parameters and buffers in the order of the fields: all that a
+// checkpoint holds.
+func State(root any) []Named { return tensors(root, func(*Param) bool { return true }) }
+
+// tensors lists the wanted ones.
+func tensors(root any, wanted func(*Param) bool) []Named {
 	var out []Named
 	seen := map[*Param]bool{}
 	walk(reflect.ValueOf(root), "", func(path string, v any) {
-		if p, ok := v.(*Param); ok && !seen[p] {
+		if p, ok := v.(*Param); ok && wanted(p) && !seen[p] {
 			seen[p] = true
 			out = append(out, Named{path, p})
 		}
@@ -75,9 +86,17 @@ func walk(v reflect.Value, path string, visit func(string, any)) {
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if tag, ok := v.Type().Field(i).Tag.Lookup("weight"); ok {
-				walk(v.Field(i), join(path, tag), visit)
+			tag, ok := v.Type().Field(i).Tag.Lookup("weight")
+			if !ok {
+				continue
 			}
+			if f := v.Field(i); strings.HasSuffix(tag, "#") && f.Kind() == reflect.Slice { // numbered from 1
+				for j := range f.Len() {
+					walk(f.Index(j), join(path, strings.TrimSuffix(tag, "#")+strconv.Itoa(j+1)), visit)
+				}
+				continue
+			}
+			walk(v.Field(i), join(path, tag), visit)
 		}
 	default:
 		panic(fmt.Sprintf("nn: %s: a weight tag on a %s; want a pointer, a slice of pointers or a struct", path, v.Type()))

@@ -48,7 +48,14 @@ var attributesOp = &step.Op{Name: "train.Attributes", Version: "1", Seeded: true
 	},
 	Cost: func(s step.Step) step.Cost {
 		p := s.Params.(attributesParams)
-		return attributesCost(s, p)
+		return cost(s, p.Config, p.Skeleton, fmt.Sprint(p.Names), func(m model.Model, dev *ops.Device) (job, error) {
+			m = m.Trainable()
+			var heads []*head
+			for _, name := range p.Names {
+				heads = append(heads, blankHead(dev, name, make([]string, guessClasses), m.Info().VisionHidden))
+			}
+			return attributeJob(m, heads, func(_ *head, _ *source, at []int) []int32 { return make([]int32, len(at)) }), nil
+		})
 	},
 	Run: func(ctx *step.Context, dir string) error {
 		p := ctx.Step().Params.(attributesParams)
@@ -57,7 +64,6 @@ var attributesOp = &step.Op{Name: "train.Attributes", Version: "1", Seeded: true
 		if err != nil {
 			return err
 		}
-		params := thaw(m, func(q model.Param) bool { return q.Tower == model.Vision })
 		dev := ops.From(ctx)
 		if err := allImages(train, valid); err != nil {
 			return err
@@ -69,9 +75,8 @@ var attributesOp = &step.Op{Name: "train.Attributes", Version: "1", Seeded: true
 				return err
 			}
 			heads = append(heads, h)
-			params = append(params, param{"heads." + name + ".weight", h.w}, param{"heads." + name + ".bias", h.b})
 		}
-		t, err := newTrainer(ctx, c, params, attributeLoss(m, heads), train, valid)
+		t, err := newTrainer(ctx, c, attributeJob(m, heads, (*head).targets), train, valid)
 		if err != nil {
 			return err
 		}
@@ -140,16 +145,27 @@ func newHead(dev *ops.Device, name string, train, valid *source, width int, seed
 			return nil, fmt.Errorf("example %s of \"valid\": no training example has its value %q of attribute %q; they have %q", ex.ID, ex.Attrs[name], name, h.classes)
 		}
 	}
-	values := make([]float32, len(h.classes)*width)
+	h = blankHead(dev, name, h.classes, width)
 	rng := rand.New(rand.NewPCG(seed, 0x4ead))
-	for i := range values {
-		values[i] = float32(0.02 * rng.NormFloat64())
-	}
-	h.w = dev.FromFloats(values, len(h.classes), width)
-	h.b = dev.Zeros(tensor.F32, len(h.classes))
+	ops.Fill(h.w, func(int) float32 { return float32(0.02 * rng.NormFloat64()) })
+	return h, nil
+}
+
+// blankHead is a head of zeros.
+func blankHead(dev *ops.Device, name string, classes []string, width int) *head {
+	h := &head{name: name, classes: classes, w: dev.Zeros(tensor.F32, len(classes), width), b: dev.Zeros(tensor.F32, len(classes))}
 	h.w.SetRequiresGrad(true)
 	h.b.SetRequiresGrad(true)
-	return h, nil
+	return h
+}
+
+// attributeJob trains the vision tower and the heads; targets are a batch's classes.
+func attributeJob(m model.Model, heads []*head, targets func(*head, *source, []int) []int32) job {
+	j := job{params: thaw(m, func(q model.Param) bool { return q.Tower == model.Vision }), obj: attributeLoss(m, heads, targets)}
+	for _, h := range heads {
+		j.params = append(j.params, param{name: "heads." + h.name + ".weight", t: h.w}, param{name: "heads." + h.name + ".bias", t: h.b})
+	}
+	return j
 }
 
 // scores are the head's logits for a batch of pooled features: (B, C) -> (B, classes).
@@ -167,12 +183,12 @@ func (h *head) targets(src *source, at []int) []int32 {
 func pool(m model.Model, b batch, tape *tensor.Tape) *tensor.Tensor {
 	starts := []int{0}
 	for _, x := range b.items {
-		starts = append(starts, starts[len(starts)-1]+x.Images*m.Info().ImageTokens)
+		starts = append(starts, starts[len(starts)-1]+x.Rows)
 	}
 	return ops.MeanRows(m.Vision(b.samples(), tape), starts)
 }
 
-func attributeLoss(m model.Model, heads []*head) objective {
+func attributeLoss(m model.Model, heads []*head, targets func(*head, *source, []int) []int32) objective {
 	return objective{
 		tokens: func(*model.Sample) int { return 1 }, unit: "images",
 		loss: func(src *source, b batch, tape *tensor.Tape, weight float32) (*tensor.Tensor, float64) {
@@ -180,7 +196,7 @@ func attributeLoss(m model.Model, heads []*head) objective {
 			var total *tensor.Tensor
 			sum := 0.0
 			for _, h := range heads {
-				loss, nll := ops.SoftmaxCrossEntropy(h.scores(pooled), h.targets(src, b.at), weight)
+				loss, nll := ops.SoftmaxCrossEntropy(h.scores(pooled), targets(h, src, b.at), weight)
 				for _, v := range ops.Floats(nll) {
 					sum += float64(v)
 				}

@@ -2,8 +2,9 @@ package train
 
 import (
 	"fmt"
-	"slices"
+	"runtime"
 
+	"lightbox/kernels/ops"
 	"lightbox/runtime/step"
 	"lightbox/stdlib/data"
 	"lightbox/stdlib/models/model"
@@ -12,8 +13,7 @@ import (
 // Guesses for the estimate of a plan: what is known only once the set is read.
 const (
 	guessExamples = 2000 // where the set cannot be counted
-	guessText     = 64   // tokens of prompt and caption
-	guessLoss     = 32   // of which caption
+	guessClasses  = 8    // of an attribute
 )
 
 // splits is the number of training and validation examples of the step's set, and how a plan speaks of it.
@@ -28,51 +28,152 @@ func splits(s step.Step) (train, valid int, note string) {
 	return counts["train"], counts["valid"], fmt.Sprintf(" on %d examples", counts["train"])
 }
 
-// cost estimates a training run from the model's configuration; full is with gradients of the base's weights. trained says how many parameters it changes and
-// whether the vision tower is left alone.
-func cost(s step.Step, c Config, skeleton func() (model.Model, error), full bool, trained func(model.Model) (params int64, frozen bool)) step.Cost {
+// cost estimates a training run by running its steps without memory. what tells jobs of one step's configuration apart.
+func cost(s step.Step, c Config, skeleton func() (model.Model, error), what string, build func(model.Model, *ops.Device) (job, error)) step.Cost {
 	if skeleton == nil {
 		return step.Cost{}
 	}
-	m, err := skeleton()
+	c = c.filled()
+	looks := data.Glimpse(s.In[len(s.In)-1], "train")
+	return costOf(s, c, fmt.Sprint(s.In[0].Key(), what, c.Prompt, looks), func(c Config, n, valid int) (usage, error) {
+		m, err := skeleton()
+		if err != nil {
+			return usage{}, err
+		}
+		mean, longest, err := model.Typical(m, shapes(m, looks, c), c.BatchSize, c.steps(n)*c.GradAccumSteps)
+		if err != nil {
+			return usage{}, err
+		}
+		u, err := measure(m, c, mean, n, valid, build)
+		if err == nil && longest != mean { // the work is that of many batches, the peak that of one
+			var peak usage
+			peak, err = measure(m, c, longest, n, valid, build)
+			u.Estimate = peak.Estimate
+		}
+		return u, err
+	})
+}
+
+// costOf is cost for whatever measures a job; what tells it from others of the step's operation and configuration.
+func costOf(s step.Step, c Config, what string, measure func(c Config, n, valid int) (usage, error)) step.Cost {
+	c = c.filled()
+	n, valid, note := splits(s)
+	key := fmt.Sprint(s.Op.Name, what, c.BatchSize, c.GradAccumSteps, c.GradientCheckpointing, c.KeepBest, min(n, c.BatchSize*c.GradAccumSteps), min(valid, c.BatchSize), c.again(n))
+	u, err := model.Measured(key, func() (usage, error) { return measure(c, n, valid) })
 	if err != nil {
 		return step.Cost{}
 	}
-	c = c.filled()
-	n, valid, note := splits(s)
-	params, frozen := trained(m)
-	work := model.Work{Sequences: c.BatchSize, Tokens: m.Info().ImageTokens + guessText, Rows: guessLoss,
-		Images: c.BatchSize, Train: true, Full: full, Checkpoint: c.GradientCheckpointing}
-	e := m.Estimate(work)
 	steps := c.steps(n)
-	passes := float64(steps * c.GradAccumSteps)
-	vision := visionFLOPs(m, work)
-	flops := passes * e.FLOPs
-	if frozen { // forward only, and once per image
-		per := vision / float64(c.BatchSize)
-		flops = passes*(e.FLOPs-factor(work)*vision) + per*float64(min(n, steps*c.BatchSize*c.GradAccumSteps))
-	}
-	evals := evaluations(c, n, steps, valid)
-	flops += float64(evals*valid) * e.FLOPs / float64(3*c.BatchSize)
-	return step.Cost{FLOPs: flops, ReadBytes: passes * e.ReadBytes,
-		PeakBytes: model.Resident(e.Weights, e.Activation+stateBytes(c, params, valid)+keptEstimate(c, m.Info(), n, valid, frozen)),
-		DiskBytes: 4 * params, Note: fmt.Sprintf("%d steps of %d%s", steps, c.BatchSize*c.GradAccumSteps, note)}
+	seen := min(n, steps*c.BatchSize*c.GradAccumSteps) // examples that are read at least once
+	first := float64(seen) / float64(u.examples)       // steps with examples not seen before
+	flops := first*u.first + max(0, float64(steps)-first)*u.again
+	flops += float64(evaluations(c, n, steps, valid)*valid) * u.valid
+	return step.Cost{FLOPs: flops, ReadBytes: float64(steps) * u.read, PeakBytes: u.Resident() + u.more(c, n, valid),
+		DiskBytes: u.disk, Note: fmt.Sprintf("%d steps of %d%s", steps, c.BatchSize*c.GradAccumSteps, note)}
 }
 
-// factor is how often Estimate counts the vision tower's forward pass in training.
-func factor(w model.Work) float64 {
-	if w.Full {
-		return 3
+// shapes are those of the examples at which a plan looked.
+func shapes(m model.Model, looks []data.Look, c Config) []model.Shape {
+	var out []model.Look
+	for _, l := range looks {
+		out = append(out, model.Look(l))
 	}
-	return 2
+	return model.Shapes(m, out, len(c.Prompt), true)
 }
 
-// visionFLOPs is the forward pass of the batch's images.
-func visionFLOPs(m model.Model, w model.Work) float64 {
-	w.Train, w.Full = false, false
-	with := m.Estimate(w).FLOPs
-	w.Images = 0
-	return with - m.Estimate(w).FLOPs
+// usage is what a job takes.
+type usage struct {
+	model.Estimate         // of optimiser steps and a batch of "valid"
+	examples       int     // of an optimiser step
+	read           float64 // bytes of weights read in a step
+	first, again   float64 // FLOPs of a step whose examples were not seen before, and of one whose examples were
+	valid          float64 // FLOPs of an example of "valid"
+	frozen         bool
+	item, sample   int64 // bytes of an example as it is kept, and as it is encoded
+	disk           int64 // bytes of the result
+}
+
+// measure runs a few optimiser steps and an evaluation of the job on a model without memory, all examples being the sample.
+func measure(m model.Model, c Config, sample *model.Sample, n, valid int, build func(model.Model, *ops.Device) (job, error)) (usage, error) {
+	var err error
+	u := usage{examples: max(1, min(n, c.BatchSize*c.GradAccumSteps))}
+	u.Estimate = model.Measure(m, func(m model.Model, on *ops.Meter) {
+		var j job
+		if j, err = build(m, on.Device); err != nil {
+			return
+		}
+		u.rehearse(on, c, j, sample, n, valid)
+	})
+	u.item = itemBytes(m.Info(), len(sample.Pixels), len(sample.IDs), sample.Rows, u.frozen)
+	u.sample = itemBytes(m.Info(), len(sample.Pixels), len(sample.IDs), sample.Rows, false)
+	return u, err
+}
+
+// rehearse counts what the job does to memory that is not there.
+func (u *usage) rehearse(on *ops.Meter, c Config, j job, sample *model.Sample, n, valid int) {
+	for _, p := range j.params {
+		u.disk += 4 * int64(p.t.Numel())
+	}
+	var spent []ops.Spent
+	rehearse(on.Device, c, j, sample, u.examples, min(valid, c.BatchSize), c.again(n), func() { spent = append(spent, on.Spent()) })
+	flops := func(i int) float64 { return spent[i+1].FLOPs - spent[i].FLOPs }
+	u.first, u.again, u.valid = flops(0), flops(1), flops(2)/float64(max(1, min(valid, c.BatchSize)))
+	u.read, u.frozen = spent[2].Read-spent[1].Read, j.frozen
+}
+
+// rehearse does on dev what a training does to its memory: two steps on the same n examples, an evaluation of valid ones,
+// and another step, the examples being the sample; keep holds them for later epochs. at is called before the first and
+// after each of the four.
+func rehearse(dev *ops.Device, c Config, j job, sample *model.Sample, n, valid int, keep bool, at func()) {
+	t := start(dev, c, j, &source{}, &source{})
+	group := blanks(sample, n, c.BatchSize, keep)
+	step := func(i int) {
+		t.gradients(i, group, n)
+		t.update(i, 3, t.gradNorm())
+		at()
+	}
+	at()
+	step(0)
+	step(1)
+	held := blanks(sample, valid, c.BatchSize, true)
+	if valid > 0 {
+		t.obj.ended()
+		t.lossOf(held[0])
+		if c.KeepBest {
+			t.keepBest()
+		}
+	}
+	at()
+	step(2)
+	runtime.KeepAlive(held) // as a source keeps them
+}
+
+// blanks are n copies of a sample in batches.
+func blanks(sample *model.Sample, n, per int, keep bool) []batch {
+	var out []batch
+	for i := range n {
+		if i%per == 0 {
+			out = append(out, batch{})
+		}
+		b, s := &out[len(out)-1], *sample
+		b.at, b.items = append(b.at, i), append(b.items, &item{Sample: &s, keep: keep})
+	}
+	return out
+}
+
+// more is the memory that measure leaves out: examples on the host, a few batches ahead of the training, and those that
+// later epochs find again.
+func (u usage) more(c Config, n, valid int) int64 {
+	const ahead = 6 // batches: source.ahead's, the one that it encodes, and the one in work
+	host := int64(min(n, (ahead+c.GradAccumSteps)*c.BatchSize)) * u.sample
+	kept := min(keptBytes, int64(valid)*u.item)
+	if c.again(n) {
+		kept += min(keptBytes, int64(max(0, n-u.examples))*u.item)
+	}
+	if u.frozen { // features are tensors
+		return kept + model.Host(host)
+	}
+	return model.Host(host + kept)
 }
 
 func evaluations(c Config, n, steps, valid int) int {
@@ -84,55 +185,4 @@ func evaluations(c Config, n, steps, valid int) int {
 		every = max(1, c.perEpoch(n))
 	}
 	return max(1, steps/every)
-}
-
-// stateBytes is what training holds beside the weights: parameters, gradients, two moments, and the best ones so far.
-func stateBytes(c Config, params int64, valid int) int64 {
-	copies := int64(4)
-	if c.KeepBest && valid > 0 {
-		copies++
-	}
-	return copies * 4 * params
-}
-
-// keptEstimate is the memory of the encoded examples that later epochs find again.
-func keptEstimate(c Config, info model.Info, n, valid int, frozen bool) int64 {
-	pixels := 3 * 14 * 14 * info.ImageTokens // of CLIP's patches
-	one := itemBytes(info, pixels, info.ImageTokens+guessText, 1, frozen)
-	kept := min(keptBytes, int64(valid)*one)
-	if c.steps(n) > c.perEpoch(n) {
-		kept += min(keptBytes, int64(n)*one)
-	}
-	return kept
-}
-
-// attributesCost is the vision tower alone, forward and backward.
-func attributesCost(s step.Step, p attributesParams) step.Cost {
-	if p.Skeleton == nil {
-		return step.Cost{}
-	}
-	m, err := p.Skeleton()
-	if err != nil {
-		return step.Cost{}
-	}
-	c := p.Config.filled()
-	n, valid, note := splits(s)
-	steps := c.steps(n)
-	work := model.Work{Sequences: 1, Tokens: 1, Images: c.BatchSize, Train: true, Full: true}
-	e := m.Estimate(work)
-	passes := float64(steps * c.GradAccumSteps)
-	return step.Cost{FLOPs: passes * 3 * visionFLOPs(m, work), ReadBytes: passes * e.ReadBytes,
-		PeakBytes: model.Resident(e.Weights, e.Weights+e.Activation+stateBytes(c, count(m, []model.Tower{model.Vision}), valid)+keptEstimate(c, m.Info(), n, valid, false)),
-		DiskBytes: e.Weights, Note: fmt.Sprintf("%d steps of %d%s", steps, c.BatchSize*c.GradAccumSteps, note)}
-}
-
-// count is the number of parameters in the towers; none means all.
-func count(m model.Model, towers []model.Tower) int64 {
-	n := int64(0)
-	for _, q := range m.Params() {
-		if len(towers) == 0 || slices.Contains(towers, q.Tower) {
-			n += q.Numel()
-		}
-	}
-	return n
 }

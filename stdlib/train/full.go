@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
 	"lightbox/runtime/step"
 	"lightbox/stdlib/data"
@@ -39,8 +40,8 @@ var fullOp = &step.Op{Name: "train.Full", Version: "1", Seeded: true,
 	},
 	Cost: func(s step.Step) step.Cost {
 		p := s.Params.(fullParams)
-		return cost(s, p.Config, p.Skeleton, true, func(m model.Model) (int64, bool) {
-			return count(m, p.Towers), len(p.Towers) > 0 && !slices.Contains(p.Towers, model.Vision)
+		return cost(s, p.Config, p.Skeleton, fmt.Sprint(p.Towers), func(m model.Model, _ *ops.Device) (job, error) {
+			return whole(m.Trainable(), p.Config.filled(), p.Towers), nil
 		})
 	},
 	Run: func(ctx *step.Context, dir string) error {
@@ -50,10 +51,7 @@ var fullOp = &step.Op{Name: "train.Full", Version: "1", Seeded: true,
 		if err != nil {
 			return err
 		}
-		params := thaw(m, func(q model.Param) bool { return len(p.Towers) == 0 || slices.Contains(p.Towers, q.Tower) })
-		frozen := len(p.Towers) > 0 && !slices.Contains(p.Towers, model.Vision)
-		train.frozen, valid.frozen = frozen, frozen
-		t, err := newTrainer(ctx, c, params, captioning(m, c), train, valid)
+		t, err := newTrainer(ctx, c, whole(m, c, p.Towers), train, valid)
 		if err != nil {
 			return err
 		}
@@ -62,6 +60,13 @@ var fullOp = &step.Op{Name: "train.Full", Version: "1", Seeded: true,
 		}
 		return m.Save(dir, tensor.F32)
 	}}
+
+// whole lets the towers of m be trained; none named means all.
+func whole(m model.Model, c Config, towers []model.Tower) job {
+	in := func(t model.Tower) bool { return len(towers) == 0 || slices.Contains(towers, t) }
+	params := append(thaw(m, func(q model.Param) bool { return in(q.Tower) }), buffers(m)...)
+	return job{params: params, obj: captioning(m, c, func() bool { return in(model.Vision) }), frozen: !in(model.Vision)}
+}
 
 // openFull gives a private float32 copy of the first input's model, and the splits of the last.
 func openFull(ctx *step.Context, c Config) (model.Model, *source, *source, error) {
@@ -84,8 +89,17 @@ func thaw(m model.Model, chosen func(model.Param) bool) []param {
 	for _, q := range m.Params() {
 		if chosen(q) {
 			q.T().SetRequiresGrad(true)
-			out = append(out, param{q.Name, q.T()})
+			out = append(out, param{name: q.Name, t: q.T()})
 		}
+	}
+	return out
+}
+
+// buffers lists what forward passes in training mode change.
+func buffers(m model.Model) []param {
+	var out []param
+	for _, b := range m.Buffers() {
+		out = append(out, param{name: b.Name, t: b.T(), buffer: true})
 	}
 	return out
 }
@@ -105,12 +119,13 @@ func checkTowers(towers []model.Tower) []error {
 	return errs
 }
 
-// captioning is the objective of language modelling: the caption's tokens, given image and prompt.
-func captioning(m model.Model, c Config) objective {
+// captioning is the objective of language modelling: the caption's tokens, given image and prompt. training tells whether
+// the vision tower trains now: only then does its batch normalisation take the batch's statistics.
+func captioning(m model.Model, c Config, training func() bool) objective {
 	return objective{
-		tokens: (*model.Sample).LossTokens, unit: "caption tokens",
+		tokens: (*model.Sample).LossTokens, unit: "caption tokens", captions: true,
 		loss: func(src *source, b batch, tape *tensor.Tape, weight float32) (*tensor.Tensor, float64) {
-			in := &model.Batch{Samples: b.samples(), Tape: tape, Checkpoint: c.GradientCheckpointing}
+			in := &model.Batch{Samples: b.samples(), Tape: tape, Checkpoint: c.GradientCheckpointing, Training: tape.Recording() && training()}
 			if src.frozen {
 				in.Features = b.features(m, tape)
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,10 +15,14 @@ import (
 	"lightbox/stdlib/models/model"
 )
 
-// A param is one tensor that training changes. It is f32 and requires a gradient.
+// A param is one tensor that training changes, f32: a parameter, which requires a gradient, or a buffer.
 type param struct {
 	name string
 	t    *tensor.Tensor
+	from int // optimiser steps done before it joins (Progressive)
+	// buffer: forward passes change it, such as running statistics, and no optimiser does; it is kept, resumed and best as
+	// parameters are.
+	buffer bool
 }
 
 // An objective is what is minimised: it runs a batch and says its loss.
@@ -27,10 +32,21 @@ type objective struct {
 	unit   string // what tokens counts, for the progress line
 	// loss is weight·Σ over the tokens of a batch of src, on the tape, and that sum unweighted.
 	loss func(src *source, b batch, tape *tensor.Tape, weight float32) (*tensor.Tensor, float64)
+	// captions: samples are prompts and captions as the model takes them, whose lengths can be told beforehand.
+	captions bool
 	// begin announces an optimiser step and forward pass, for what is random in the model (dropout).
 	begin func(step, pass int)
 	// ended leaves training mode, for validation and for the end.
 	ended func()
+	// evaluated, where set, reports more of a validation that ended.
+	evaluated func(ctx *step.Context, step int64)
+}
+
+// A job is what a kind of training makes of a model: what changes, and what for.
+type job struct {
+	params []param
+	obj    objective
+	frozen bool // nothing in the vision tower trains
 }
 
 type trainer struct {
@@ -38,7 +54,7 @@ type trainer struct {
 	seed   uint64
 	dev    *ops.Device
 	params []param
-	m, v   []*tensor.Tensor
+	m, v   []*tensor.Tensor // moments by param, nil of buffers
 	best   []*tensor.Tensor // copies of params at the lowest validation loss
 	state  state
 	obj    objective
@@ -46,19 +62,30 @@ type trainer struct {
 	valid  *source
 }
 
-func newTrainer(ctx *step.Context, cfg Config, params []param, obj objective, train, valid *source) (*trainer, error) {
+func newTrainer(ctx *step.Context, cfg Config, j job, train, valid *source) (*trainer, error) {
 	if train.len() == 0 {
 		return nil, errNoTrain
 	}
-	t := &trainer{cfg: cfg, seed: seedOf(ctx, cfg), dev: ops.From(ctx), params: params, obj: obj, train: train, valid: valid}
-	if len(params) == 0 {
+	if !slices.ContainsFunc(j.params, func(p param) bool { return !p.buffer }) {
 		return nil, errors.New("nothing to train: no parameter requires a gradient")
 	}
-	for _, p := range params {
-		t.m = append(t.m, t.dev.Zeros(tensor.F32, p.t.Shape()...))
-		t.v = append(t.v, t.dev.Zeros(tensor.F32, p.t.Shape()...))
-	}
+	t := start(ops.From(ctx), cfg, j, train, valid)
+	t.seed = seedOf(ctx, cfg)
 	return t, nil
+}
+
+// start makes the state of a training that has not begun.
+func start(dev *ops.Device, cfg Config, j job, train, valid *source) *trainer {
+	train.frozen, valid.frozen = j.frozen, j.frozen
+	t := &trainer{cfg: cfg, dev: dev, params: j.params, obj: j.obj, train: train, valid: valid}
+	for _, p := range t.params {
+		var m, v *tensor.Tensor
+		if !p.buffer {
+			m, v = dev.Zeros(tensor.F32, p.t.Shape()...), dev.Zeros(tensor.F32, p.t.Shape()...)
+		}
+		t.m, t.v = append(t.m, m), append(t.v, v)
+	}
+	return t
 }
 
 func seedOf(ctx *step.Context, c Config) uint64 {
@@ -85,6 +112,13 @@ func (t *trainer) run(ctx *step.Context) error {
 	steps := t.cfg.steps(n)
 	if t.state.Step > 0 {
 		ctx.Logf("resumed at step %d of %d", t.state.Step, steps)
+	}
+	if t.obj.captions {
+		for _, src := range []*source{t.train, t.valid} {
+			if err := src.survey(ctx); err != nil {
+				return err
+			}
+		}
 	}
 	t.train.again = steps-t.state.Step > t.cfg.perEpoch(n)
 	t.valid.again = true
@@ -124,7 +158,7 @@ func (t *trainer) run(ctx *step.Context) error {
 	t.obj.ended()
 	if t.best != nil {
 		for i, p := range t.params {
-			ops.SetFloats(p.t, ops.Floats(t.best[i]))
+			ops.CopyInto(p.t.Reshape(-1), 0, t.best[i].Reshape(-1))
 		}
 		ctx.Logf("kept the weights of step %d, loss %.4f on valid", t.state.BestStep, t.state.BestLoss)
 	}
@@ -149,8 +183,25 @@ func (t *trainer) step(ctx *step.Context, batches <-chan batch, steps int) error
 		tokens += t.tokens(b)
 		group = append(group, b)
 	}
+	loss := t.gradients(at, group, tokens)
+	norm := t.gradNorm()
+	if math.IsNaN(loss) || math.IsInf(loss, 0) || math.IsNaN(norm) || math.IsInf(norm, 0) {
+		return t.diverged(group, loss, norm)
+	}
+	t.update(at, steps, norm)
+	t.state.Step++
+	ctx.Metric("loss", int64(t.state.Step), loss)
+	ctx.Metric("lr", int64(t.state.Step), t.cfg.rate(at, steps))
+	ctx.Metric("grad_norm", int64(t.state.Step), norm)
+	ctx.Progress(int64(t.state.Step), int64(steps), fmt.Sprintf("loss %.4f, %.0f %s/s", loss, float64(tokens)/time.Since(began).Seconds(), t.obj.unit))
+	return nil
+}
+
+// gradients runs the passes of optimiser step at and gives the mean loss.
+func (t *trainer) gradients(at int, group []batch, tokens int) float64 {
 	for _, p := range t.params {
 		p.t.DropGrad() // one that takes no part in this step is left alone, as in PyTorch
+		p.t.SetRequiresGrad(at >= p.from && !p.buffer)
 	}
 	sum := 0.0
 	for pass, b := range group {
@@ -163,18 +214,7 @@ func (t *trainer) step(ctx *step.Context, batches <-chan batch, steps int) error
 		tape.Release()
 		sum += part
 	}
-	loss := sum / float64(tokens)
-	norm := t.gradNorm()
-	if math.IsNaN(loss) || math.IsInf(loss, 0) || math.IsNaN(norm) || math.IsInf(norm, 0) {
-		return t.diverged(group, loss, norm)
-	}
-	t.update(at, steps, norm)
-	t.state.Step++
-	ctx.Metric("loss", int64(t.state.Step), loss)
-	ctx.Metric("lr", int64(t.state.Step), t.cfg.rate(at, steps))
-	ctx.Metric("grad_norm", int64(t.state.Step), norm)
-	ctx.Progress(int64(t.state.Step), int64(steps), fmt.Sprintf("loss %.4f, %.0f %s/s", loss, float64(tokens)/time.Since(began).Seconds(), t.obj.unit))
-	return nil
+	return sum / float64(tokens)
 }
 
 // tokens is the weight of a batch in the mean.
@@ -211,7 +251,7 @@ func (t *trainer) update(at, steps int, norm float64) {
 		}
 		ops.AdamW(p.t, g, t.m[i], t.v[i], ops.AdamWStep{
 			LR: t.cfg.rate(at, steps), Beta1: t.cfg.Beta1, Beta2: t.cfg.Beta2, Eps: t.cfg.Eps,
-			WeightDecay: t.cfg.WeightDecay, Step: at + 1,
+			WeightDecay: t.cfg.WeightDecay, Step: at - p.from + 1,
 		})
 	}
 }
@@ -266,10 +306,7 @@ func (t *trainer) evaluate(ctx *step.Context, steps int) error {
 			return b.err
 		}
 		tokens += t.tokens(b)
-		scratch := tensor.NewScratch()
-		_, part := t.obj.loss(t.valid, b, scratch, 1)
-		scratch.Release()
-		sum += part
+		sum += t.lossOf(b)
 	}
 	loss := sum / float64(tokens)
 	if math.IsNaN(loss) || math.IsInf(loss, 0) {
@@ -277,15 +314,26 @@ func (t *trainer) evaluate(ctx *step.Context, steps int) error {
 	}
 	t.state.Evaluated = t.state.Step
 	ctx.Metric("valid_loss", int64(t.state.Step), loss)
+	if t.obj.evaluated != nil {
+		t.obj.evaluated(ctx, int64(t.state.Step))
+	}
 	ctx.Logf("step %d of %d: loss %.4f on valid", t.state.Step, steps, loss)
 	if t.cfg.KeepBest && (t.state.BestStep == 0 || loss < t.state.BestLoss) {
 		t.keepBest()
 		for i, p := range t.params {
-			ops.SetFloats(t.best[i], ops.Floats(p.t))
+			ops.CopyInto(t.best[i].Reshape(-1), 0, p.t.Reshape(-1))
 		}
 		t.state.BestStep, t.state.BestLoss = t.state.Step, loss
 	}
 	return nil
+}
+
+// lossOf is the summed loss of a batch of "valid".
+func (t *trainer) lossOf(b batch) float64 {
+	scratch := tensor.NewScratch()
+	defer scratch.Release()
+	_, sum := t.obj.loss(t.valid, b, scratch, 1)
+	return sum
 }
 
 func (t *trainer) keepBest() {

@@ -50,12 +50,13 @@ var loraOp = &step.Op{Name: "train.LoRA", Version: "1", Seeded: true,
 	},
 	Cost: func(s step.Step) step.Cost {
 		p := s.Params.(loraParams)
-		return cost(s, p.Config, p.Skeleton, false, func(m model.Model) (int64, bool) {
+		return cost(s, p.Config, p.Skeleton, fmt.Sprintf("%+v", p.LoRA), func(m model.Model, dev *ops.Device) (job, error) {
 			plan, err := lora.Resolve(m, p.LoRA)
 			if err != nil {
-				return 0, true
+				return job{}, err
 			}
-			return plan.Params, !plan.Touches(model.Vision)
+			_, j := adapt(m, plan, dev, p.Config.filled(), 1)
+			return j, nil
 		})
 	},
 	Run: runLoRA,
@@ -81,18 +82,8 @@ func runLoRA(ctx *step.Context, dir string) error {
 	ctx.Logf("LoRA on %d layers: %s of %s parameters train (%.2f%%)", len(plan.Targets),
 		model.Thousands(plan.Params), model.Thousands(plan.Base+plan.Params), plan.Percent())
 	seed := seedOf(ctx, c)
-	a := lora.Apply(m, plan, ops.From(ctx), seed)
-	var params []param
-	for _, q := range a.Params() {
-		params = append(params, param{q.Name, q.Tensor})
-	}
-	obj := captioning(m, c)
-	obj.begin = func(step, pass int) { a.Train(seed, uint64(step)<<20|uint64(pass)) }
-	obj.ended = a.Eval
-	train, valid := newSource(m, r, "train", c.Prompt), newSource(m, r, "valid", c.Prompt)
-	train.frozen = !plan.Touches(model.Vision)
-	valid.frozen = train.frozen
-	t, err := newTrainer(ctx, c, params, obj, train, valid)
+	a, j := adapt(m, plan, ops.From(ctx), c, seed)
+	t, err := newTrainer(ctx, c, j, newSource(m, r, "train", c.Prompt), newSource(m, r, "valid", c.Prompt))
 	if err != nil {
 		return err
 	}
@@ -103,6 +94,18 @@ func runLoRA(ctx *step.Context, dir string) error {
 		return err
 	}
 	return writePlan(dir, plan)
+}
+
+// adapt puts fresh adapters on m, to be trained.
+func adapt(m model.Model, plan *lora.Plan, dev *ops.Device, c Config, seed uint64) (*lora.Adapter, job) {
+	a := lora.Apply(m, plan, dev, seed)
+	j := job{obj: captioning(m, c, func() bool { return false }), frozen: !plan.Touches(model.Vision)}
+	for _, q := range a.Params() {
+		j.params = append(j.params, param{name: q.Name, t: q.Tensor})
+	}
+	j.obj.begin = func(step, pass int) { a.Train(seed, uint64(step)<<20|uint64(pass)) }
+	j.obj.ended = a.Eval
+	return a, j
 }
 
 // writePlan keeps the report of what was adapted beside the adapter.

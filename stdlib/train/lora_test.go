@@ -111,7 +111,7 @@ func TestPEFT(t *testing.T) {
 		if strings.HasSuffix(n, "lora_B.weight") {
 			dims = []int{len(v) / g.Config.Rank, g.Config.Rank}
 		}
-		begin.params = append(begin.params, param{n, ops.CPU().FromFloats(v, dims...)})
+		begin.params = append(begin.params, param{name: n, t: ops.CPU().FromFloats(v, dims...)})
 		begin.m = append(begin.m, ops.CPU().Zeros(tensor.F32, dims...))
 		begin.v = append(begin.v, ops.CPU().Zeros(tensor.F32, dims...))
 	}

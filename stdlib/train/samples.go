@@ -9,6 +9,7 @@ import (
 	"lightbox/kernels/tensor"
 	"lightbox/stdlib/data"
 	"lightbox/stdlib/models/model"
+	"lightbox/stdlib/vision"
 )
 
 // A source encodes the examples of one split as they are asked for.
@@ -17,6 +18,7 @@ type source struct {
 	r      *data.Reader
 	rows   []int // of the reader
 	prompt string
+	code   func(*vision.Image) (*model.Sample, error) // encodes images alone, in place of m
 
 	again  bool          // the examples are asked for more than once
 	frozen bool          // nothing in the vision tower trains: an image's features are kept instead of its pixels
@@ -28,7 +30,7 @@ type source struct {
 type item struct {
 	*model.Sample
 	keep     bool           // the source holds it; another epoch finds it again
-	features *tensor.Tensor // (image tokens, VisionHidden), once computed and kept; belongs to the training goroutine
+	features *tensor.Tensor // (rows, VisionHidden), once computed and kept; belongs to the training goroutine
 }
 
 // keptBytes bounds the memory for encoded examples of one split; those beyond it are encoded again each time.
@@ -58,15 +60,22 @@ func (s *source) encode(i int) (*item, error) {
 	if err != nil {
 		return nil, err
 	}
-	sample, err := s.m.Encode(model.Input{Image: im, Prompt: ex.Ask(s.prompt), Target: ex.Caption})
+	var info model.Info
+	var sample *model.Sample
+	if s.code != nil {
+		sample, err = s.code(im)
+	} else {
+		info = s.m.Info()
+		sample, err = s.m.Encode(model.Input{Image: im, Prompt: ex.Ask(s.prompt), Target: ex.Caption})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("example %s: %w", ex.ID, err)
 	}
-	if sample.LossTokens() == 0 {
+	if s.code == nil && sample.LossTokens() == 0 {
 		return nil, fmt.Errorf("example %s: its caption %q has no token to learn", ex.ID, ex.Caption)
 	}
 	out := &item{Sample: sample}
-	if size := itemBytes(s.m.Info(), len(sample.Pixels), len(sample.IDs), sample.Images, s.frozen); s.again && s.bytes+size <= keptBytes {
+	if size := itemBytes(info, len(sample.Pixels), len(sample.IDs), sample.Rows, s.frozen); s.again && s.bytes+size <= keptBytes {
 		out.keep = true
 		s.kept[i] = out
 		s.bytes += size
@@ -75,10 +84,10 @@ func (s *source) encode(i int) (*item, error) {
 }
 
 // itemBytes is the memory that a kept example takes.
-func itemBytes(info model.Info, pixels, tokens, images int, frozen bool) int64 {
+func itemBytes(info model.Info, pixels, tokens, rows int, frozen bool) int64 {
 	size := 8*int64(tokens) + 256
 	if frozen {
-		return size + 4*int64(images*info.ImageTokens*info.VisionHidden)
+		return size + 4*int64(rows*info.VisionHidden)
 	}
 	return size + 4*int64(pixels)
 }
@@ -134,34 +143,33 @@ func (s *source) ahead(ctx context.Context, batches func(yield func([]int) bool)
 	return out
 }
 
-// features is what the frozen vision tower gives for a batch, on the tape: (images·image tokens, VisionHidden), nil
+// features is what the frozen vision tower gives for a batch, on the tape: (rows, VisionHidden), nil
 // without images. What was computed before is not computed again; the bits are those of one pass over the batch.
 func (b batch) features(m model.Model, tape *tensor.Tape) *tensor.Tensor {
-	var missing []*item
-	var samples []*model.Sample
+	var samples []*model.Sample // without features yet
 	for _, x := range b.items {
 		if x.Images > 0 && x.features == nil {
-			missing, samples = append(missing, x), append(samples, x.Sample)
+			samples = append(samples, x.Sample)
 		}
 	}
-	if len(missing) > 0 {
-		scratch := tensor.NewScratch()
-		all := m.Vision(samples, scratch)
-		lo := 0
-		for _, x := range missing {
-			rows := all.Rows(lo, lo+x.Images*m.Info().ImageTokens)
-			lo += rows.Dim(0)
-			x.features = all.Device().FromFloats(ops.Floats(rows), rows.Shape()...)
-			if x.keep {
-				x.Pixels = nil
-			}
-		}
-		scratch.Release()
+	var fresh *tensor.Tensor // what is computed now, for this pass
+	if len(samples) > 0 {
+		fresh = tape.Scope(func(...*tensor.Tensor) *tensor.Tensor { return m.Vision(samples, tape) })
 	}
 	var parts []*tensor.Tensor
+	lo := 0
 	for _, x := range b.items {
-		if x.Images > 0 {
+		switch {
+		case x.Images == 0:
+		case x.features != nil:
 			parts = append(parts, tape.Track(x.features))
+		default:
+			rows := fresh.Rows(lo, lo+x.Rows)
+			lo += x.Rows
+			parts = append(parts, rows)
+			if x.keep {
+				x.features, x.Pixels = ops.Copy(rows), nil
+			}
 		}
 	}
 	switch len(parts) {
@@ -183,6 +191,9 @@ func (c Config) perEpoch(n int) int {
 	per := c.BatchSize * c.GradAccumSteps
 	return (n + per - 1) / per
 }
+
+// again tells whether examples are asked for more than once.
+func (c Config) again(n int) bool { return c.steps(n) > c.perEpoch(n) }
 
 // share is which places of an epoch's order belong to optimiser step i: [lo, hi).
 func (c Config) share(n, i int) (lo, hi int) {

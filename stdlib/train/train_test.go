@@ -54,7 +54,7 @@ func TestUpdate(t *testing.T) {
 	g := readGolden(t).Run
 	dev := ops.CPU()
 	a, b := dev.FromFloats(g.A, 3, 5), dev.FromFloats(g.B, 7)
-	tr := &trainer{cfg: Config{LR: 3e-3, WeightDecay: 0.1, Schedule: Cosine, WarmupRatio: 2.0 / 12}.filled(), dev: dev, params: []param{{"a", a}, {"b", b}}}
+	tr := &trainer{cfg: Config{LR: 3e-3, WeightDecay: 0.1, Schedule: Cosine, WarmupRatio: 2.0 / 12}.filled(), dev: dev, params: []param{{name: "a", t: a}, {name: "b", t: b}}}
 	for _, p := range tr.params {
 		p.t.SetRequiresGrad(true)
 		tr.m = append(tr.m, dev.Zeros(tensor.F32, p.t.Shape()...))

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -182,7 +183,38 @@ func (im *Image) ToFloat(t *Levels) Pixels {
 // transformers' defaults; null is false for a do_… key, and an error for a value that a do_… key needs. name goes
 // into errors.
 func ParseCLIPProcessor(config []byte, name string) (CLIPProcessor, error) {
-	p, err := parseCLIPProcessor(config)
+	return parseNamed(config, name, clipKind)
+}
+
+// DefaultViTProcessor is transformers' ViTImageProcessor without arguments: 224x224 whatever the aspect (bilinear),
+// 1/255, mean and standard deviation 0.5.
+func DefaultViTProcessor() CLIPProcessor {
+	half := [3]float64{0.5, 0.5, 0.5}
+	return CLIPProcessor{
+		DoResize: true, Size: Size{Height: 224, Width: 224}, Resample: Bilinear,
+		DoRescale: true, RescaleFactor: 1.0 / 255, DoNormalize: true, Mean: half, Std: half,
+	}
+}
+
+// ParseViTProcessor is ParseCLIPProcessor for a ViTImageProcessor, whose size is a square where it is one number.
+func ParseViTProcessor(config []byte, name string) (CLIPProcessor, error) {
+	return parseNamed(config, name, vitKind)
+}
+
+// kind is what tells one processor of this shape from another.
+type kind struct {
+	names    []string // image_processor_type, without Fast and Pil, and feature_extractor_type
+	defaults func() CLIPProcessor
+	square   bool // a size that is one number is a square, not the shortest edge
+}
+
+var (
+	clipKind = kind{[]string{"CLIPImageProcessor", "LlavaImageProcessor", "CLIPFeatureExtractor"}, DefaultCLIPProcessor, false}
+	vitKind  = kind{[]string{"ViTImageProcessor", "ViTFeatureExtractor"}, DefaultViTProcessor, true}
+)
+
+func parseNamed(config []byte, name string, k kind) (CLIPProcessor, error) {
+	p, err := k.parse(config)
 	if err != nil {
 		return CLIPProcessor{}, fmt.Errorf("%s: %w", name, err)
 	}
@@ -192,7 +224,7 @@ func ParseCLIPProcessor(config []byte, name string) (CLIPProcessor, error) {
 // fields is a JSON object whose values are decoded one at a time, so that an error can name its key.
 type fields map[string]json.RawMessage
 
-func parseCLIPProcessor(config []byte) (CLIPProcessor, error) {
+func (k kind) parse(config []byte) (CLIPProcessor, error) {
 	var f fields
 	if err := json.Unmarshal(config, &f); err != nil {
 		return CLIPProcessor{}, fmt.Errorf("image processor settings: %w", err)
@@ -203,15 +235,15 @@ func parseCLIPProcessor(config []byte) (CLIPProcessor, error) {
 			return CLIPProcessor{}, fmt.Errorf("image_processor: %w", err)
 		}
 	}
-	llava, err := f.family()
+	llava, err := f.family(k)
 	if err != nil {
 		return CLIPProcessor{}, err
 	}
-	p := DefaultCLIPProcessor()
+	p := k.defaults()
 	var doPad bool
 	err = firstError(
 		f.flag("do_resize", &p.DoResize),
-		f.size("size", &p.Size, false),
+		f.size("size", &p.Size, k.square),
 		f.get("resample", &p.Resample),
 		f.flag("do_center_crop", &p.DoCenterCrop),
 		f.size("crop_size", &p.CropSize, true),
@@ -262,21 +294,22 @@ func (s Size) String() string {
 }
 
 // family says whether the settings are those of a LlavaImageProcessor, and refuses other processors' settings.
-func (f fields) family() (llava bool, err error) {
-	var kind string
+func (f fields) family(k kind) (llava bool, err error) {
+	var name string
 	for _, key := range []string{"feature_extractor_type", "image_processor_type"} {
-		if err := f.get(key, &kind); err != nil {
+		if err := f.get(key, &name); err != nil {
 			return false, err
 		}
 	}
-	base := strings.TrimSuffix(strings.TrimSuffix(kind, "Fast"), "Pil")
-	switch base {
-	case "", "CLIPImageProcessor", "CLIPFeatureExtractor":
-		return false, nil
-	case "LlavaImageProcessor":
-		return true, nil
+	base := strings.TrimSuffix(strings.TrimSuffix(name, "Fast"), "Pil")
+	if base == "" || slices.Contains(k.names, base) {
+		return base == "LlavaImageProcessor", nil
 	}
-	return false, fmt.Errorf("image_processor_type: %q is not supported, want CLIPImageProcessor or LlavaImageProcessor", kind)
+	want := k.names[0]
+	if k.names[1] == "LlavaImageProcessor" {
+		want += " or " + k.names[1]
+	}
+	return false, fmt.Errorf("image_processor_type: %q is not supported, want %s", name, want)
 }
 
 // flag decodes a boolean; null is false.

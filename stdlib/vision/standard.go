@@ -9,11 +9,8 @@ import "math"
 // background of films.
 func (im *Image) Standardize(maxSide int, square bool) *Image {
 	out := im
-	if long := max(im.W, im.H); maxSide > 0 && long > maxSide {
-		shrink := func(n int) int {
-			return max(1, int(math.Round(float64(n)*float64(maxSide)/float64(long))))
-		}
-		out = im.Resize(shrink(im.W), shrink(im.H), Bicubic)
+	if w, h := StandardSize(im.W, im.H, maxSide, false); w != im.W || h != im.H {
+		out = im.Resize(w, h, Bicubic)
 	}
 	if square && out.W != out.H {
 		return out.PadToSquare([3]byte{})
@@ -22,4 +19,18 @@ func (im *Image) Standardize(maxSide int, square bool) *Image {
 		return im.Clone()
 	}
 	return out
+}
+
+// StandardSize is the width and height of what Standardize makes of an image of w x h pixels.
+func StandardSize(w, h, maxSide int, square bool) (int, int) {
+	if long := max(w, h); maxSide > 0 && long > maxSide {
+		shrink := func(n int) int {
+			return max(1, int(math.Round(float64(n)*float64(maxSide)/float64(long))))
+		}
+		w, h = shrink(w), shrink(h)
+	}
+	if square {
+		return max(w, h), max(w, h)
+	}
+	return w, h
 }

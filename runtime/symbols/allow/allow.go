@@ -40,7 +40,7 @@ var Packages = []Package{
 	{Path: "lightbox/stdlib/inspect"},
 	{Path: "lightbox/stdlib/lora", Except: []string{"Adapter", "Apply", "Attach", "Open", "Plan", "Resolve", "Target"}, Why: inside},
 	{Path: "lightbox/stdlib/modality"},
-	{Path: "lightbox/stdlib/models", Except: []string{"Dir", "Name", "Open"}, Why: inside},
+	{Path: "lightbox/stdlib/models", Except: []string{"Dir", "FamilyIn", "Name", "Open"}, Why: inside},
 	{Path: "lightbox/stdlib/models/model", Only: []string{"Connector", "Language", "System", "Systems", "Tower", "Vision"}, Why: inside},
 	{Path: "lightbox/stdlib/paper"},
 	{Path: "lightbox/stdlib/param"},
@@ -49,7 +49,7 @@ var Packages = []Package{
 	{Path: "lightbox/stdlib/stats"},
 	{Path: "lightbox/stdlib/table"},
 	{Path: "lightbox/stdlib/text"},
-	{Path: "lightbox/stdlib/train"},
+	{Path: "lightbox/stdlib/train", Except: []string{"CheckConfig", "Classifier", "Classify", "ClassifyCost"}, Why: inside},
 }
 
 // Of is the entry of a path.

@@ -26,6 +26,8 @@
 package model
 
 import (
+	"context"
+
 	"lightbox/kernels/tensor"
 	"lightbox/stdlib/nn"
 	"lightbox/stdlib/vision"
@@ -44,6 +46,14 @@ const (
 // Ignore is the label of a token that carries no loss (transformers' ignore_index).
 const Ignore int32 = -100
 
+// ErrNoImage is Encode's error of an input without an image where the family cannot do without.
+const ErrNoImage refusal = "an example without an image: this model always looks at one"
+
+// refusal is an error that callers tell from others.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
 // Input is what one example asks of a model.
 type Input struct {
 	Image  *vision.Image // nil: a prompt without an image
@@ -54,13 +64,14 @@ type Input struct {
 // Sample is an Input in the model's own terms. It lives on the host and can be
 // kept for many epochs.
 type Sample struct {
-	Text   string      // the prompt as rendered, one image marker per image; answer included
-	IDs    []int32     // token ids, image placeholders already repeated
-	Labels []int32     // parallel to IDs: the id itself where it is to be learnt, Ignore elsewhere; NOT shifted
-	Images int         // number of images
-	Pixels []float32   // Images x (3, H, W) as the image processor gives them
-	Size   [2]int      // H, W of one image in Pixels
-	Extra  [][]float32 // what a family needs besides (grids, masks); nil for LLaVA
+	Text   string    // the prompt as rendered, one image marker per image; answer included
+	IDs    []int32   // token ids, image placeholders already repeated
+	Labels []int32   // parallel to IDs: the id itself where it is to be learnt, Ignore elsewhere; NOT shifted
+	Images int       // number of images
+	Pixels []float32 // what the image processor gives, in the family's own order: of one view (3, H, W)
+	Size   [2]int    // H, W of one view in Pixels; 0, 0 where the family gives patches instead
+	Rows   int       // rows that Vision gives for this sample's images
+	Extra  any       // what a family needs besides (grids, masks), immutable; nil for LLaVA
 }
 
 // Prompted returns the number of leading tokens before the first labelled one.
@@ -94,6 +105,7 @@ type KV interface {
 	Truncate(n int)   // forgets all but the first n tokens
 	CopyFrom(src KV)  // becomes a copy of src, keeping its own capacity
 	Bytes() int64     // memory held
+	Free()            // hands the memory back; the cache must not be used any more
 }
 
 // Batch is one forward pass over several sequences, one after another (ragged).
@@ -105,6 +117,9 @@ type Batch struct {
 	Features *tensor.Tensor // result of Vision for the samples' images, or nil to compute it
 	Tail     []int          // hidden rows wanted per sequence, counted from its end; nil: all
 	Tape     *tensor.Tape   // nil: inference, nothing is recorded
+	// Training is PyTorch's training mode: batch normalisation takes the batch's statistics and updates its running ones.
+	// Dropout of adapters is not its business (package lora).
+	Training bool
 	// Checkpoint recomputes each decoder layer in the backward pass instead of
 	// keeping its activations: about a third more work for much less memory.
 	Checkpoint bool
@@ -133,41 +148,30 @@ type Info struct {
 	Hidden        int            // C of the decoder
 	Vocab         int            // V
 	VisionHidden  int            // columns of Vision's rows
-	ImageTokens   int            // rows of Vision per image = placeholder tokens per image
+	ImageTokens   int            // placeholder tokens of an image of ImageSize; Blank tells those of any other
+	ImageSize     [2]int         // width and height of a usual image, for estimates: 512, 512 where any size is taken
 	Context       int            // tokens that fit, 0 if unbounded
+	DType         string         // how config.json says the weights are stored: "float32", "bfloat16", "float16"
 	EOS           []int32        // tokens that end an answer
+	Barred        []int32        // tokens that no answer has behind its first one
 	Preprocessing map[string]any // choices that change pixels (crop, pad, resample), recorded with results
-}
-
-// Work describes a forward pass, for estimates.
-type Work struct {
-	Sequences int
-	Tokens    int  // per sequence, image placeholders included
-	Cached    int  // of which already in the KV cache
-	Rows      int  // rows per sequence that reach the LM head
-	Images    int  // images in all that pass through the vision tower
-	Train     bool // with the backward pass
-	Full      bool // with weight gradients for every parameter (not only adapters)
-	// Checkpoint: activations are recomputed.
-	Checkpoint bool
-}
-
-// Estimate is what Work costs.
-type Estimate struct {
-	FLOPs      float64 // floating point operations
-	ReadBytes  float64 // weight bytes read from memory at least once
-	Activation int64   // peak bytes of activations and caches, weights excluded
-	Weights    int64   // bytes of the weights
 }
 
 // Model is a loaded vision-language model, or one built from its configuration
 // alone (then only the methods marked "config" work). A Model is used by one
 // goroutine at a time.
+//
+// Passes run wherever the parameters live (Tree.Device), and no shape, branch
+// or loop depends on a computed value, so that Measure can run them without
+// memory. What a pass makes is on its tape, inputs included (Pixels), and
+// layers run in nn.Stack: memory goes back by rule, never by the collector.
 type Model interface {
 	Info() Info // config
 
 	// Params lists the base parameters in the order of the module tree, a tied one once. // config
 	Params() []Param
+	// Buffers lists what checkpoints hold beside parameters, such as running statistics of norms; often nothing. // config
+	Buffers() []Param
 	// Slots lists every Linear, adapters or not, in the order of the module tree. // config
 	Slots() []Slot
 	// Modules lists the paths of all modules (for "did you mean"). // config
@@ -175,9 +179,13 @@ type Model interface {
 	// Canonical turns any spelling of a module's or tensor's name that checkpoints
 	// and adapters have used into the module tree's. // config
 	Canonical(name string) string
-	// Estimate says what a pass costs. // config
-	Estimate(Work) Estimate
 
+	// Blank is a sample as Encode would make it of an image of width x height pixels
+	// (0, 0: none) and text tokens of template, prompt and answer, of which the last
+	// target are to be learnt: its IDs, placeholders included, its Labels, Rows and Extra
+	// are as long as Encode's, what they and Pixels hold is arbitrary. It tells what an
+	// image costs before any is read. The error is Encode's for such an image. // config
+	Blank(width, height, text, target int) (*Sample, error)
 	// Encode renders the prompt, tokenises it and processes the image.
 	Encode(Input) (*Sample, error)
 	// Decode turns token ids into text, special tokens left out.
@@ -185,8 +193,8 @@ type Model interface {
 	// Piece is one token as the vocabulary writes it, for display.
 	Piece(id int32) string
 
-	// Vision runs the vision tower on the samples' images: (sum Images*ImageTokens, VisionHidden),
-	// the input of the connector. It can be cached while nothing in the tower trains.
+	// Vision runs the vision tower on the samples' images: (sum Rows, VisionHidden),
+	// the input of the connector, sample after sample; nil without images. It can be cached while nothing in the tower trains.
 	Vision(samples []*Sample, tape *tensor.Tape) *tensor.Tensor
 	// Hidden returns the decoder's last hidden states, after the final norm:
 	// (sum Tail, C), sequence after sequence. It appends to the batch's KV.
@@ -204,4 +212,29 @@ type Model interface {
 	// Save writes a Hugging Face checkpoint directory with the model's present
 	// weights, adapters left out, in dtype tensor.F32 or tensor.BF16.
 	Save(dir string, dt tensor.DType) error
+}
+
+// SquarePadder is a model that can be made to pad pictures to a square before it sees them. // config
+type SquarePadder interface {
+	// PadToSquare returns a model that does, with the same weights and empty adapter slots.
+	PadToSquare() (Model, error)
+}
+
+// Family is what a package under models/ gives to the table of families.
+type Family struct {
+	Name          string   // "llava"
+	Architectures []string // as they stand in config.json's "architectures"
+	ModelType     string   // its "model_type", which decides where there are no architectures
+
+	// New builds a model from its config.json alone.
+	New func(config []byte) (Model, error)
+	// Open loads the checkpoint in dir on the context's device.
+	Open func(ctx context.Context, dir string) (Model, error)
+	// Init makes the model that the files in dir describe, with weights drawn as for a new model; dir needs no weights.
+	Init func(ctx context.Context, dir string, seed uint64) (Model, error)
+	// Check holds the weights in dir against its configuration, and the other files against each other, reading headers only.
+	Check func(dir string) error
+	// Tiny writes into dir the files of a small checkpoint of the family, all but the weights, in the published layout:
+	// the same architecture with every kind of layer, and sizes at which a laptop trains it in seconds.
+	Tiny func(dir string) error
 }

@@ -33,10 +33,25 @@ func (s System) Adapted(adapter step.Ref) System {
 }
 
 // Trained returns the system with a new base checkpoint of the same
-// architecture, its adapters left behind.
+// architecture in float32, its adapters left behind.
 func (s System) Trained(base step.Ref) System {
 	s.Base, s.Adapters = base, nil
+	if old := s.Skeleton; old != nil {
+		s.Skeleton = func() (Model, error) {
+			m, err := old()
+			return wide{m}, err
+		}
+	}
 	return s
+}
+
+// wide is a skeleton whose weights are stored in float32, whatever its configuration says.
+type wide struct{ Model }
+
+func (w wide) Info() Info {
+	i := w.Model.Info()
+	i.DType = "float32"
+	return i
 }
 
 // Name is the system's labels as text, for messages: "system=LoRA prompt=plain".

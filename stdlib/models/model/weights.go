@@ -1,6 +1,7 @@
 package model
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -37,7 +38,7 @@ func CheckWeights(a *safetensors.Archive, params []nn.Named, names Names) error 
 	return matchWeights(a, params, names, func(stored string, p nn.Named) error { return checkParam(a, stored, p) })
 }
 
-// matchWeights calls each with every parameter and its name in the archive.
+// matchWeights calls each with every parameter and its name in the archive, "" for a counter that is not there.
 func matchWeights(a *safetensors.Archive, params []nn.Named, names Names, each func(string, nn.Named) error) error {
 	stored := map[string]string{} // canonical -> in the file
 	var unused []string
@@ -63,7 +64,7 @@ func matchWeights(a *safetensors.Archive, params []nn.Named, names Names, each f
 	var missing []string
 	for _, p := range params {
 		s, ok := stored[p.Name]
-		if !ok {
+		if !ok && !p.Counter {
 			missing = append(missing, p.Name)
 			continue
 		}
@@ -79,6 +80,10 @@ func matchWeights(a *safetensors.Archive, params []nn.Named, names Names, each f
 }
 
 func checkParam(a *safetensors.Archive, stored string, p nn.Named) error {
+	if p.Counter {
+		_, err := count(a, stored)
+		return err
+	}
 	info, _ := a.Info(stored)
 	if !slices.Equal(info.Shape, p.Shape) {
 		return fmt.Errorf("tensor %q has shape %v; want %v", stored, info.Shape, p.Shape)
@@ -94,15 +99,15 @@ func loadParam(dev *tensor.Device, a *safetensors.Archive, stored string, p nn.N
 	if err := checkParam(a, stored, p); err != nil {
 		return err
 	}
+	if p.Counter {
+		n, err := count(a, stored)
+		p.Tensor = dev.FromFloats([]float32{n}, p.Shape...)
+		return err
+	}
 	info, _ := a.Info(stored)
-	switch {
-	case info.DType == safetensors.F32:
-		p.Tensor = dev.FromBytes(a.Bytes(stored), tensor.F32, p.Shape...)
-	case info.DType == safetensors.BF16 && !p.Wide:
-		p.Tensor = dev.FromBytes(a.Bytes(stored), tensor.BF16, p.Shape...)
-	case info.DType == safetensors.F16 && !p.Wide:
-		p.Tensor = dev.FromBytes(a.Bytes(stored), tensor.F16, p.Shape...)
-	default:
+	if dt, mapped := held(info.DType, p.Wide); mapped {
+		p.Tensor = dev.FromBytes(a.Bytes(stored), dt, p.Shape...)
+	} else {
 		f, err := a.Floats(stored)
 		if err != nil {
 			return err
@@ -111,6 +116,31 @@ func loadParam(dev *tensor.Device, a *safetensors.Archive, stored string, p nn.N
 	}
 	p.Tensor.SetName(p.Name)
 	return nil
+}
+
+// count is the number that a counter's tensor holds, 0 of none.
+func count(a *safetensors.Archive, stored string) (float32, error) {
+	if stored == "" {
+		return 0, nil
+	}
+	info, _ := a.Info(stored)
+	if raw := a.Bytes(stored); info.DType == safetensors.I64 && len(raw) == 8 {
+		return float32(int64(binary.LittleEndian.Uint64(raw))), nil
+	}
+	return 0, fmt.Errorf("tensor %q is %s of shape %v; want one I64", stored, info.DType, info.Shape)
+}
+
+// held tells how a parameter that a file stores as d is held, and whether it stays in the mapped file.
+func held(d safetensors.DType, wide bool) (dt tensor.DType, mapped bool) {
+	switch {
+	case d == safetensors.F32:
+		return tensor.F32, true
+	case d == safetensors.BF16 && !wide:
+		return tensor.BF16, true
+	case d == safetensors.F16 && !wide:
+		return tensor.F16, true
+	}
+	return tensor.F32, false
 }
 
 // nameErrors reports missing and unused tensors, at most 12 of each by name.

@@ -37,6 +37,14 @@ func (kv *KV) Bytes() int64 {
 	return 2 * int64(len(kv.k)) * int64(kv.capacity) * int64(kv.config.NumKeyValueHeads*kv.config.HeadDim) * 4
 }
 
+// Free hands the memory back; the cache must not be used any more.
+func (kv *KV) Free() {
+	for i := range kv.k {
+		kv.k[i].Free()
+		kv.v[i].Free()
+	}
+}
+
 // put writes rows after the cached ones; the length grows when all layers have put theirs.
 func (kv *KV) put(layer int, k, v *tensor.Tensor) {
 	if n := kv.length + k.Dim(0); n > kv.capacity {

@@ -134,15 +134,9 @@ func newLayout(s *Sequences) *layout {
 // that Tail asks for, (sum Tail, C).
 func (m *Model) Forward(x *tensor.Tensor, s *Sequences) *tensor.Tensor {
 	lay := newLayout(s)
-	for i, l := range m.Layers {
-		last := i == len(m.Layers)-1 && s.Tail != nil
-		run := func(xs ...*tensor.Tensor) *tensor.Tensor { return m.layer(l, i, xs[0], lay, last) }
-		if tape := x.Tape(); s.Checkpoint && tape != nil && s.KV == nil {
-			x = tape.Checkpoint(run, x)
-		} else {
-			x = run(x)
-		}
-	}
+	x = nn.Stack(len(m.Layers), s.Checkpoint && s.KV == nil, nil, func(i int, xs ...*tensor.Tensor) *tensor.Tensor {
+		return m.layer(m.Layers[i], i, xs[0], lay, i == len(m.Layers)-1 && s.Tail != nil)
+	}, x)
 	for i, kv := range s.KV {
 		kv.length += s.Lens[i]
 	}

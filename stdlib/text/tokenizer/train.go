@@ -19,6 +19,10 @@ type TrainOptions struct {
 	MinCharacter   int      // a character that is seen less often is left to the byte tokens; default 2
 	MaxTokenLength int      // in characters; default 16
 	ModelMaxLength int      // for tokenizer_config.json; default 2048
+	// ByteLevel learns over bytes as GPT-2 does (Radford et al., 2019) instead: the vocabulary is the 256 bytes and the
+	// merges, all special tokens are Added, and Roles says which is what: {"eos_token", "<|endoftext|>"}.
+	ByteLevel bool
+	Roles     [][2]string
 }
 
 func (o TrainOptions) withDefaults() TrainOptions {
@@ -43,23 +47,31 @@ var basic = []string{"<unk>", "<s>", "</s>"}
 func TrainBPE(texts iter.Seq[string], o TrainOptions) (*Files, error) {
 	o = o.withDefaults()
 	counts := map[string]int{}
+	count := countWords
+	if o.ByteLevel {
+		count = countByteWords
+	}
 	for text := range texts {
-		countWords(text, counts)
+		count(text, counts)
 	}
 	if len(counts) == 0 {
 		return nil, fmt.Errorf("train a tokenizer: there is no text")
 	}
 	t := &trainer{options: o, ids: map[string]int32{}}
-	for _, s := range basic {
-		t.token(s)
+	if o.ByteLevel {
+		t.byteAlphabet()
+	} else {
+		for _, s := range basic {
+			t.token(s)
+		}
+		for b := range 256 {
+			t.token(fmt.Sprintf("<0x%02X>", b))
+		}
+		t.alphabet(counts)
 	}
-	for b := range 256 {
-		t.token(fmt.Sprintf("<0x%02X>", b))
-	}
-	t.alphabet(counts)
 	if len(t.vocab) > o.VocabSize {
 		return nil, fmt.Errorf("train a tokenizer: VocabSize %d is too small: special tokens, bytes and %d characters make %d already",
-			o.VocabSize, len(t.vocab)-256-len(basic), len(t.vocab))
+			o.VocabSize, max(0, len(t.vocab)-256-len(basic)), len(t.vocab))
 	}
 	for _, s := range o.Added {
 		if _, ok := t.ids[s]; ok || s == "" {
@@ -68,6 +80,9 @@ func TrainBPE(texts iter.Seq[string], o TrainOptions) (*Files, error) {
 	}
 	t.load(counts)
 	t.run()
+	if o.ByteLevel {
+		return t.byteLevelFiles()
+	}
 	return t.files()
 }
 

@@ -131,3 +131,31 @@ func TestTrainBPEOrder(t *testing.T) {
 		t.Error("the order of the texts shows")
 	}
 }
+
+// TestTrainByteLevel learns over bytes: every text comes back, and frequent words are tokens.
+func TestTrainByteLevel(t *testing.T) {
+	texts := []string{"a cyst of the kidney", "a cyst of the liver", "the kidney and the liver", "naïve 4.5 cm²"}
+	files, err := TrainBPE(slices.Values(texts), TrainOptions{VocabSize: 300, ByteLevel: true, Added: []string{"<|endoftext|>", "<image>"}, Roles: [][2]string{{"eos_token", "<|endoftext|>"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok, err := files.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range append(texts, "ein Röntgenbild\n\tvon 北京 😀", "<image> x<|endoftext|>") {
+		ids := tok.Encode(s, true)
+		if got := tok.Decode(ids, false); got != s {
+			t.Errorf("%q comes back as %q", s, got)
+		}
+	}
+	if n := len(tok.Encode(" the kidney", false)); n != 2 {
+		t.Errorf("\" the kidney\" takes %d tokens; want 2", n)
+	}
+	if id, ok := tok.Special("eos_token"); !ok || id != int32(tok.VocabSize())-2 {
+		t.Errorf("eos_token is %d of %d tokens", id, tok.VocabSize())
+	}
+	if _, err := TrainBPE(slices.Values(texts), TrainOptions{VocabSize: 300, ByteLevel: true, Roles: [][2]string{{"eos_token", "<end>"}}}); err == nil || !strings.Contains(err.Error(), `eos_token is "<end>", which is no added token`) {
+		t.Error(err)
+	}
+}

@@ -147,8 +147,10 @@ func addedFields(a Added) object {
 
 func (t *trainer) added() []Added {
 	var out []Added
-	for i, s := range basic {
-		out = append(out, Added{ID: int32(i), Content: s, Special: true})
+	if !t.options.ByteLevel {
+		for i, s := range basic {
+			out = append(out, Added{ID: int32(i), Content: s, Special: true})
+		}
 	}
 	for i, s := range t.options.Added {
 		out = append(out, Added{ID: int32(len(t.vocab) + i), Content: s, Special: true})

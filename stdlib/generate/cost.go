@@ -1,0 +1,122 @@
+package generate
+
+import (
+	"context"
+	"fmt"
+
+	"lightbox/kernels/ops"
+	"lightbox/runtime/step"
+	"lightbox/stdlib/data"
+	"lightbox/stdlib/models/model"
+)
+
+// guess for the estimate of a plan, where the set is not read yet
+const guessExamples = 100
+
+// captionsCost takes it that captions use half of the tokens that they may.
+func captionsCost(s step.Step) step.Cost {
+	p := s.Params.(captionsParams)
+	if p.Skeleton == nil || len(p.Options.check()) > 0 {
+		return step.Cost{}
+	}
+	o := p.Options.filled()
+	counts, exact := data.Count(s.In[len(s.In)-1])
+	n, note := data.Total(counts), ""
+	switch {
+	case counts == nil:
+		n, note = guessExamples, fmt.Sprintf("taking the set for %d examples", guessExamples)
+	case !exact:
+		note = fmt.Sprintf("up to %d examples", n)
+	default:
+		note = fmt.Sprintf("%d examples", n)
+	}
+	batch := max(1, min(o.BatchSize, n))
+	var looks []model.Look
+	for _, l := range data.Glimpse(s.In[len(s.In)-1], "") {
+		looks = append(looks, model.Look(l))
+	}
+	u, err := model.Measured(fmt.Sprint(s.Op.Name, s.In[0].Key(), o.Beams, o.MaxNewTokens, o.Question, batch, n, looks), func() (usage, error) {
+		m, err := p.Skeleton()
+		if err != nil {
+			return usage{}, err
+		}
+		mean, longest, err := model.Typical(m, model.Shapes(m, looks, len(o.Question), false), batch, n/batch)
+		if err != nil {
+			return usage{}, err
+		}
+		u, err := measure(m, o, mean, batch)
+		if err == nil && longest != mean {
+			var peak usage
+			peak, err = measure(m, o, longest, batch)
+			u.Estimate = peak.Estimate
+		}
+		return u, err
+	})
+	if err != nil {
+		return step.Cost{}
+	}
+	tokens := max(1, o.MaxNewTokens/2) // decoding's work grows evenly with what is cached
+	flops := u.prefill + float64(tokens)*u.token + float64(tokens*(tokens-1)/2)*u.grows
+	c := step.Cost{FLOPs: float64(n) * flops, Note: note, PeakBytes: u.Resident() + model.Host(int64(batch)*u.sample),
+		ReadBytes: float64(n) / float64(u.seqs) * (u.readFirst + float64(tokens)*u.readToken)}
+	for _, a := range s.In[1 : len(s.In)-1] { // adapters, as large in memory as in their files
+		if st := a.Step(); st.Op != nil && st.Op.Cost != nil {
+			c.PeakBytes += st.Op.Cost(st).DiskBytes
+		}
+	}
+	return c
+}
+
+// usage is what writing captions takes. FLOPs are those of one example.
+type usage struct {
+	model.Estimate
+	prefill              float64 // the prompt and the first token
+	token, grows         float64 // the second token, and what each later one takes more than the one before
+	seqs                 int     // examples that are written at once
+	readFirst, readToken float64 // bytes of weights that a pass of seqs reads
+	sample               int64   // bytes of an encoded example
+}
+
+// measure writes the beginning of captions of the sample.
+func measure(m model.Model, o Options, sample *model.Sample, batch int) (usage, error) {
+	var err error
+	k := max(1, o.Beams)
+	u := usage{seqs: batch, sample: 4 * int64(len(sample.Pixels)+2*len(sample.IDs))}
+	if k > 1 {
+		u.seqs = 1 // beams of one example are the batch
+	}
+	work := func(m model.Model, on *ops.Meter) {
+		seqs := make([]*sequence, u.seqs*k)
+		for i := range seqs {
+			seqs[i] = &sequence{sample: sample}
+		}
+		var spent [4]ops.Spent
+		last, _ := prefill(context.Background(), m, o, seqs) // no error: the context does not end
+		for i := 1; i < len(spent); i++ {
+			spent[i] = on.Spent()
+			last = advance(m, seqs, last)
+		}
+		u.prefill = spent[1].FLOPs / float64(len(seqs))
+		u.token = (spent[2].FLOPs - spent[1].FLOPs) / float64(u.seqs)
+		u.grows = (spent[3].FLOPs-spent[2].FLOPs)/float64(u.seqs) - u.token
+		u.readFirst, u.readToken = spent[1].Read, spent[2].Read-spent[1].Read
+	}
+	u.Estimate = model.Measure(m, work)
+	if k > 1 {
+		few := o
+		few.MaxNewTokens = min(o.MaxNewTokens, 5) // all caches are there by then
+		u.Estimate = model.Measure(m, func(m model.Model, _ *ops.Meter) {
+			err = beamSearch(context.Background(), endless{m}, few, &sequence{sample: sample}, len(sample.IDs)+o.MaxNewTokens)
+		})
+	}
+	return u, err
+}
+
+// endless is a model whose captions never end by themselves.
+type endless struct{ model.Model }
+
+func (e endless) Info() model.Info {
+	i := e.Model.Info()
+	i.EOS = nil
+	return i
+}

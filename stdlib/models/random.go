@@ -1,0 +1,105 @@
+package models
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"lightbox/kernels/tensor"
+	"lightbox/runtime/step"
+	"lightbox/stdlib/frame"
+	"lightbox/stdlib/models/model"
+)
+
+type tinyParams struct{ Family string }
+
+var tinyOp = &step.Op{Name: "models.Tiny", Version: "1", Seeded: true, Run: func(ctx *step.Context, dir string) error {
+	f, err := familyNamed(ctx.Step().Params.(tinyParams).Family)
+	if err != nil {
+		return err
+	}
+	files, err := os.MkdirTemp(dir, ".files")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(files)
+	if err := f.Tiny(files); err != nil {
+		return err
+	}
+	m, err := f.Init(ctx, files, ctx.Seed)
+	if err != nil {
+		return err
+	}
+	ctx.Logf("%s: %s random parameters", f.Name, model.Count(m.Params()))
+	return m.Save(dir, tensor.F32)
+}}
+
+// Tiny is a small checkpoint of a family with random weights, drawn from the run's seed: the real architecture in the
+// published layout, which the reference implementation loads too. It answers nonsense, at the speed of a rehearsal.
+// Families lists the names. The result is a list of one, labelled system=tiny-<family>.
+func Tiny(family string) model.Systems {
+	label := frame.Labels{}.Set("system", "tiny-"+family)
+	f, err := familyNamed(family)
+	if err != nil {
+		return model.NewSystems(model.System{Labels: label, Base: step.Bad(tinyOp, err)})
+	}
+	return model.NewSystems(model.System{
+		Labels: label, Base: step.New(tinyOp, tinyParams{family}),
+		Skeleton: func() (model.Model, error) {
+			config, err := tinyConfig(f)
+			if err != nil {
+				return nil, err
+			}
+			return f.New(config)
+		},
+	})
+}
+
+// Families lists the names that Tiny takes.
+func Families() []string {
+	var out []string
+	for _, f := range families() {
+		if f.Tiny != nil {
+			out = append(out, f.Name)
+		}
+	}
+	return out
+}
+
+func familyNamed(name string) (model.Family, error) {
+	for _, f := range families() {
+		if f.Name == name && f.Tiny != nil {
+			return f, nil
+		}
+	}
+	known := Families()
+	msg := fmt.Sprintf("no family %q; known: %s", name, strings.Join(known, ", "))
+	if near := model.Near(name, known, 1); len(near) > 0 {
+		msg += fmt.Sprintf("; did you mean %q?", near[0])
+	}
+	return model.Family{}, fmt.Errorf("%s", msg)
+}
+
+var tinyConfigs sync.Map // family name -> []byte
+
+// tinyConfig is the config.json that the family's Tiny writes.
+func tinyConfig(f model.Family) ([]byte, error) {
+	if raw, ok := tinyConfigs.Load(f.Name); ok {
+		return raw.([]byte), nil
+	}
+	dir, err := os.MkdirTemp("", "lightbox-tiny")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	if err := f.Tiny(dir); err != nil {
+		return nil, err
+	}
+	raw, err := os.ReadFile(filepath.Join(dir, "config.json"))
+	if err == nil {
+		tinyConfigs.Store(f.Name, raw)
+	}
+	return raw, err
+}

@@ -1,0 +1,18 @@
+package visiongpt2
+
+import (
+	"testing"
+
+	"lightbox/stdlib/internal/modeltest"
+)
+
+var family = modeltest.Family{Family: Family(), Cases: []string{"projected", "untied"}, Spell: func(spelling, canonical string) string {
+	if spelling == "hub" {
+		return hubName(canonical)
+	}
+	return canonical
+}}
+
+func TestGoldens(t *testing.T) { modeltest.Run(t, family) }
+
+func TestWriteForReference(t *testing.T) { modeltest.WriteForReference(t, family) }
