@@ -22,7 +22,7 @@ import (
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/nn"
 	"lightbox/stdlib/nn/llama"
-	"lightbox/stdlib/safetensors"
+	"lightbox/stdlib/weights"
 )
 
 // versions are the two families: their names and types.
@@ -78,7 +78,7 @@ func Open(ctx context.Context, dir string) (model.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := safetensors.Open(dir)
+	a, err := weights.Open(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +95,7 @@ func Check(dir string) error {
 	if err != nil {
 		return err
 	}
-	a, err := safetensors.Open(dir)
+	a, err := weights.Open(dir)
 	if err != nil {
 		return err
 	}

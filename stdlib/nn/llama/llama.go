@@ -45,23 +45,8 @@ type Attention struct {
 	D      int
 }
 
-// MLP is down(act(gate(x))·up(x)) (Shazeer, 2020).
-type MLP struct {
-	Gate *nn.Linear    `weight:"gate_proj"` // C -> F
-	Up   *nn.Linear    `weight:"up_proj"`   // C -> F
-	Down *nn.Linear    `weight:"down_proj"` // F -> C
-	act  nn.Activation // nil for silu, which has a fused kernel
-}
-
 // New builds the decoder without weights. c has passed Read.
 func New(c Config) *Model {
-	act, err := nn.FindActivation("hidden_act", c.HiddenAct)
-	if err != nil {
-		panic(err)
-	}
-	if c.HiddenAct == "silu" || c.HiddenAct == "swish" {
-		act = nil
-	}
 	m := &Model{
 		Embed:  nn.NewEmbedding(c.VocabSize, c.HiddenSize),
 		Norm:   nn.NewRMSNorm(c.HiddenSize, c.RMSNormEps),
@@ -83,12 +68,7 @@ func New(c Config) *Model {
 				Output: nn.NewLinear(c.NumAttentionHeads*c.HeadDim, c.HiddenSize, c.AttentionBias),
 				H:      c.NumAttentionHeads, K: c.NumKeyValueHeads, D: c.HeadDim,
 			},
-			MLP: &MLP{
-				Gate: nn.NewLinear(c.HiddenSize, c.IntermediateSize, c.MLPBias),
-				Up:   nn.NewLinear(c.HiddenSize, c.IntermediateSize, c.MLPBias),
-				Down: nn.NewLinear(c.IntermediateSize, c.HiddenSize, c.MLPBias),
-				act:  act,
-			},
+			MLP:   NewMLP(c),
 			Norm1: nn.NewRMSNorm(c.HiddenSize, c.RMSNormEps),
 			Norm2: nn.NewRMSNorm(c.HiddenSize, c.RMSNormEps),
 		})
@@ -106,6 +86,17 @@ type Sequences struct {
 	Pos []int32
 	// Checkpoint recomputes each layer in the backward pass.
 	Checkpoint bool
+	// Before runs ahead of each layer, on all rows: x (N, C) and More give what the layer takes, of x's shape. Nil: nothing.
+	Before func(layer int, x *tensor.Tensor, more []*tensor.Tensor) *tensor.Tensor
+	More   []*tensor.Tensor // the activations that Before reads
+}
+
+// before is what layer i takes, of xs, which are its predecessor's result and More.
+func (s *Sequences) before(i int, xs []*tensor.Tensor) *tensor.Tensor {
+	if s.Before == nil {
+		return xs[0]
+	}
+	return s.Before(i, xs[0], xs[1:])
 }
 
 // layout is what the layers need of Sequences, worked out once.
@@ -151,8 +142,8 @@ func newLayout(s *Sequences, axes int) *layout {
 func (m *Model) Forward(x *tensor.Tensor, s *Sequences) *tensor.Tensor {
 	lay := newLayout(s, m.axes)
 	x = nn.Stack(len(m.Layers), s.Checkpoint && s.KV == nil, nil, func(i int, xs ...*tensor.Tensor) *tensor.Tensor {
-		return m.layer(m.Layers[i], i, xs[0], lay, i == len(m.Layers)-1 && s.Tail != nil)
-	}, x)
+		return m.layer(m.Layers[i], i, s.before(i, xs), lay, i == len(m.Layers)-1 && s.Tail != nil)
+	}, x, s.More...)
 	for i, kv := range s.KV {
 		kv.grow(lay.pos[lay.starts[i]*m.axes:lay.starts[i+1]*m.axes], m.axes)
 	}
@@ -182,7 +173,7 @@ func (m *Model) layer(l *Layer, i int, x *tensor.Tensor, lay *layout, last bool)
 	q = ops.RoPE(q, pos, m.rope)                 // (T, H, D)
 	y := a.attend(i, q, k, v, lay, starts)       // (T, H, D)
 	x = ops.Add(x, a.Output.Forward(y.Reshape(n, a.H*a.D)))
-	return ops.Add(x, l.MLP.forward(l.Norm2.Forward(x))) // (T, C)
+	return ops.Add(x, l.MLP.Forward(l.Norm2.Forward(x))) // (T, C)
 }
 
 // attend appends k and v to the caches, if any, and attends. Queries are the
@@ -201,12 +192,4 @@ func (a *Attention) attend(layer int, q, k, v *tensor.Tensor, lay *layout, start
 		ks, vs = append(ks, kv.k[layer].Rows(0, n)), append(vs, kv.v[layer].Rows(0, n))
 	}
 	return ops.AttentionCached(q, starts, ks, vs, o)
-}
-
-func (m *MLP) forward(x *tensor.Tensor) *tensor.Tensor {
-	gate, up := m.Gate.Forward(x), m.Up.Forward(x) // (N, F)
-	if m.act == nil {
-		return m.Down.Forward(ops.SwiGLU(gate, up)) // (N, C)
-	}
-	return m.Down.Forward(ops.Mul(m.act(gate), up)) // (N, C)
 }
