@@ -22,7 +22,8 @@ stdlib/param  stdlib/text  stdlib/stats  stdlib/frame  stdlib/safetensors  stdli
 stdlib/text/jinja  stdlib/text/tokenizer  stdlib/vision  stdlib/nn/clip  stdlib/nn/llama  stdlib/nn/decoder  stdlib/nn/vit  stdlib/nn/resnet  stdlib/nn/densenet
 stdlib/data  stdlib/models/model
 stdlib/models/checkpoint
-stdlib/models/llava  stdlib/models/visiongpt2  stdlib/models/idefics3
+stdlib/models/clipllama
+stdlib/models/llava  stdlib/models/llavanext  stdlib/models/visiongpt2  stdlib/models/cnntransformer  stdlib/models/idefics3
 stdlib/models
 stdlib/lora
 stdlib/train  stdlib/generate  stdlib/inspect

@@ -8,8 +8,10 @@ import (
 	"slices"
 	"strings"
 
+	"lightbox/stdlib/models/cnntransformer"
 	"lightbox/stdlib/models/idefics3"
 	"lightbox/stdlib/models/llava"
+	"lightbox/stdlib/models/llavanext"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/models/visiongpt2"
 )
@@ -18,8 +20,10 @@ import (
 func families() []model.Family {
 	return []model.Family{
 		llava.Family(),
+		llavanext.Family(),
 		idefics3.Family(),
 		visiongpt2.Family(),
+		cnntransformer.Family(),
 	}
 }
 

@@ -62,8 +62,6 @@ type Family struct {
 	Spell func(spelling, canonical string) string
 	// Weight draws a tensor where Weight of this package does not fit; nil result: it does.
 	Weight func(name string, shape []int) []float32
-	// Buffers are tensors of the module tree that are no parameters; nil: none.
-	Buffers func(m model.Model) []nn.Named
 }
 
 // path is where a case's files are.
@@ -137,7 +135,7 @@ func Weight(name string, shape []int) []float32 {
 	table := slices.ContainsFunc([]string{"embed", "wte", "wpe", "position"}, func(s string) bool { return strings.Contains(name, s) })
 	scale, offset := float32(1.75/math.Sqrt(float64(fan))), float32(0)
 	switch {
-	case len(shape) <= 1 && strings.HasSuffix(name, "weight"):
+	case len(shape) <= 1 && (strings.HasSuffix(name, "weight") || strings.HasSuffix(name, "running_var")):
 		scale, offset = 0.25, 1
 	case len(shape) <= 1:
 		scale = 0.25
@@ -237,11 +235,10 @@ func (f Family) Checkpoint(t testing.TB, name string) string {
 		t.Fatal(err)
 	}
 	var params []nn.Named
-	for _, p := range m.Params() {
-		params = append(params, nn.Named{Name: p.Name, Param: p.Param})
-	}
-	if f.Buffers != nil {
-		params = append(params, f.Buffers(m)...)
+	for _, p := range slices.Concat(m.Params(), m.Buffers()) {
+		if !p.Counter {
+			params = append(params, nn.Named{Name: p.Name, Param: p.Param})
+		}
 	}
 	shards := make([][]safetensors.Tensor, g.Shards)
 	index := map[string]string{}

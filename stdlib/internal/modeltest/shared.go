@@ -5,35 +5,38 @@ import (
 	"path/filepath"
 	"testing"
 
-	"lightbox/stdlib/data"
 	"lightbox/stdlib/vision"
 )
 
-// Radsample reads one of the real films of shared/data/radsample, which lies beside the repository, by its path there. A
-// test that asks for one where they are absent is skipped.
-func Radsample(t testing.TB, name string) *vision.Image {
+// Radsample is the directory of real images that lies beside this repository (or in LIGHTBOX_SHARED), in shared/data; the
+// test is skipped where there is none.
+func Radsample(t testing.TB) string {
 	t.Helper()
-	im, err := data.OpenImage(filepath.Join(shared(t), "data", "radsample", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return im
-}
-
-func shared(t testing.TB) string {
-	t.Helper()
-	if dir := os.Getenv("LIGHTBOX_SHARED"); dir != "" {
-		return dir
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+	try := os.Getenv("LIGHTBOX_SHARED")
+	for dir, err := os.Getwd(); try == "" && err == nil; dir = filepath.Dir(dir) {
 		if _, err := os.Stat(filepath.Join(dir, "shared", "data", "radsample")); err == nil {
-			return filepath.Join(dir, "shared")
+			try = filepath.Join(dir, "shared")
+		} else if dir == filepath.Dir(dir) {
+			break
 		}
 	}
-	t.Skip("real images are not here: set LIGHTBOX_SHARED to the folder that holds data/radsample")
-	return ""
+	root := filepath.Join(try, "data", "radsample")
+	if _, err := os.Stat(root); try == "" || err != nil {
+		t.Skip("no shared/data/radsample beside this repository, and LIGHTBOX_SHARED names none")
+	}
+	return root
+}
+
+// Film reads an image file as models see it: RGB, turned as its EXIF data says.
+func Film(t testing.TB, path string) *vision.Image {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	im, err := vision.Decode(raw, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return im.Orient(vision.Orientation(raw))
 }

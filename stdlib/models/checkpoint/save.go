@@ -28,6 +28,7 @@ type Saved struct {
 	Name   func(c string) string // how the file calls a canonical name; nil: the same
 	Config func(dt string) any   // config.json for weights stored as dt ("float32", "bfloat16")
 	More   map[string]func() any // further JSON files, written where From has none
+	Images map[string]any        // settings of the image processor that differ from those in From
 	DType  tensor.DType          // tensor.F32 or tensor.BF16
 }
 
@@ -73,7 +74,30 @@ func Save(dir string, s Saved) error {
 			return fmt.Errorf("save to %s: %w", dir, err)
 		}
 	}
+	if len(s.Images) > 0 {
+		if err := setImages(dir, s.Images); err != nil {
+			return fmt.Errorf("save to %s: %w", dir, err)
+		}
+	}
 	return safetensors.Write(filepath.Join(dir, "model.safetensors"), out, map[string]string{"format": "pt"})
+}
+
+// setImages writes settings of the image processor over those in dir, in the file where they are.
+func setImages(dir string, settings map[string]any) error {
+	raw, path, err := (&Files{Dir: dir}).Images()
+	if err != nil {
+		return err
+	}
+	file, err := Keep(raw)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	into := file
+	if nested, ok := file["image_processor"].(map[string]any); ok {
+		into = nested
+	}
+	maps.Copy(into, settings)
+	return WriteJSON(path, file)
 }
 
 // pack is a tensor's elements as they are stored.

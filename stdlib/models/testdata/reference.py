@@ -41,7 +41,7 @@ def weight(name, shape):
     """Vectors called weight are a norm's: around 1. Other vectors are small, tables of rows large, matrices keep the scale."""
     v = hashed(name, int(np.prod(shape))).reshape(shape)
     if len(shape) <= 1:
-        if name.endswith("weight"):
+        if name.endswith("weight") or name.endswith("running_var"):
             return np.float32(1) + np.float32(0.25) * v
         return np.float32(0.25) * v
     if any(t in name for t in TABLES) and len(shape) == 2:
@@ -134,7 +134,7 @@ class Case:
     beams = 4              # beams of beam search, 0: none; over beam_tokens new tokens, end tokens as eos below
     beam_tokens = 12
     eos = ()               # ids that end a beam
-    targets = "all-linear" # of PEFT
+    targets = "all-linear" # of PEFT; None: no adapters
 
     def write_files(self, d):
         """Writes everything of the checkpoint directory but the weights (config.json is written already)."""
@@ -174,6 +174,10 @@ class Case:
         n = inputs["input_ids"].shape[1]
         return out[0][n:].tolist() if out.shape[1] > n else out[0].tolist()
 
+    def buffers(self, model):
+        """(canonical name, buffer) of what a checkpoint stores beside parameters, counters left out."""
+        return []
+
     def parameters(self, model):
         """(canonical name, parameter) in the module tree's order; tied ones once."""
         return list(model.named_parameters())
@@ -205,7 +209,7 @@ class Case:
         model.eval()
         stored = getattr(torch, self.dtype)
         with torch.no_grad():
-            for n, p in self.parameters(model):
+            for n, p in self.parameters(model) + self.buffers(model):
                 p.copy_(torch.from_numpy(np.array(weight(n, tuple(p.shape)))).reshape(p.shape).to(stored).float())
         gold = dict(made_by=made_by, dtype=self.dtype, names=self.names, shards=self.shards,
                     parameters=sum(p.numel() for _, p in self.parameters(model)), examples=[])
@@ -254,7 +258,9 @@ class Case:
         gold["loss"] = backward(model)
         gold["grads"] = {n: project(n, p.grad) if p.grad is not None else None for n, p in self.parameters(model)}
         model.zero_grad()
-        self.adapters(model, batch, backward, gold, tensors)
+        gold["lora"], gold["lora_loss"] = [], 0
+        if self.targets:
+            self.adapters(model, batch, backward, gold, tensors)
         save_file({k: v.contiguous() for k, v in tensors.items()}, f"{d}/golden.safetensors")
         os.chmod(f"{d}/golden.safetensors", 0o644)
         json.dump(gold, open(f"{d}/golden.json", "w"), separators=(",", ":"), ensure_ascii=False)
@@ -274,3 +280,4 @@ class Case:
                     tensors["grad." + n.replace(".default", "")] = p.grad.clone()
         with torch.no_grad():
             tensors["lora_logits"] = self.logits(lm, batch[0][0])[-2:].detach().clone()
+        return lm

@@ -1,6 +1,7 @@
-package llava
+package clipllama
 
 import (
+	"math"
 	"strings"
 
 	"lightbox/kernels/ops"
@@ -11,41 +12,48 @@ import (
 	"lightbox/stdlib/nn/llama"
 )
 
-// network is the module tree of LlavaForConditionalGeneration, named as in
-// transformers 5. Letters: N rows of all sequences, C hidden, V vocabulary,
-// B images, P feature rows per image, E columns of a feature row.
-type network struct {
-	Model inner      `weight:"model"`
+// Network is the module tree of LlavaForConditionalGeneration and LlavaNextForConditionalGeneration, named as in
+// transformers 5. Letters: N rows of all sequences, C hidden, V vocabulary, B views of images, P feature rows per view, E
+// columns of a feature row.
+type Network struct {
+	Model Inner      `weight:"model"`
 	Head  *nn.Linear `weight:"lm_head"` // C -> V; shares the embedding's parameter when tied
 }
 
-type inner struct {
+// Inner is all but the head.
+type Inner struct {
+	Newline   *nn.Param    `weight:"image_newline"` // (C), what ends a row of an image; nil where a family has none
 	Vision    *clip.Model  `weight:"vision_tower"`
-	Projector *projector   `weight:"multi_modal_projector"`
+	Projector *Projector   `weight:"multi_modal_projector"`
 	Language  *llama.Model `weight:"language_model"`
 }
 
-// projector is a two-layer MLP from image features to token embeddings.
-type projector struct {
+// Projector is a two-layer MLP from image features to token embeddings.
+type Projector struct {
 	Linear1 *nn.Linear `weight:"linear_1"` // E -> C
 	Linear2 *nn.Linear `weight:"linear_2"` // C -> C
 	act     nn.Activation
 }
 
-func newNetwork(c *Config) *network {
+// NewNetwork builds the tree without weights, newline with an image_newline. c has passed ReadConfig.
+func NewNetwork(c *Config, newline bool) *Network {
 	act, err := nn.FindActivation("projector_hidden_act", c.ProjectorHiddenAct)
 	if err != nil {
 		panic(err)
 	}
-	n := &network{Model: inner{
+	n := &Network{Model: Inner{
 		Vision: clip.New(c.Vision),
-		Projector: &projector{
-			Linear1: nn.NewLinear(c.featureSize(), c.Text.HiddenSize, c.ProjectorBias),
+		Projector: &Projector{
+			Linear1: nn.NewLinear(c.FeatureSize(), c.Text.HiddenSize, c.ProjectorBias),
 			Linear2: nn.NewLinear(c.Text.HiddenSize, c.Text.HiddenSize, c.ProjectorBias),
 			act:     act,
 		},
 		Language: llama.New(c.Text),
 	}}
+	if newline {
+		n.Model.Newline = nn.NewParam(nn.InitNormal, c.Text.HiddenSize)
+		n.Model.Newline.Std = 1 / math.Sqrt(float64(c.Text.HiddenSize)) // LlavaNextPreTrainedModel._init_weights
+	}
 	if c.TieWordEmbeddings {
 		n.Head = &nn.Linear{Weight: n.Model.Language.Embed.Weight}
 	} else {
@@ -76,20 +84,22 @@ func canonicalName(s string) string {
 		"language_model.model.", "model.language_model.",
 		"language_model.", "model.language_model.",
 		"multi_modal_projector.", "model.multi_modal_projector.",
-		"vision_tower.", "model.vision_tower.")
+		"vision_tower.", "model.vision_tower.",
+		"image_newline", "model.image_newline")
 	return model.Replace(s,
 		"model.language_model.model.", "model.language_model.",
 		"model.vision_tower.vision_model.", "model.vision_tower.")
 }
 
-// hubName is the spelling of published checkpoints, which every version of
+// HubName is the spelling of published checkpoints, which every version of
 // transformers reads.
-func hubName(canonical string) string {
+func HubName(canonical string) string {
 	return model.Replace(canonical,
 		"lm_head.", "language_model.lm_head.",
 		"model.language_model.", "language_model.model.",
 		"model.multi_modal_projector.", "multi_modal_projector.",
-		"model.vision_tower.", "vision_tower.vision_model.")
+		"model.vision_tower.", "vision_tower.vision_model.",
+		"model.image_newline", "image_newline")
 }
 
 // tower tells the part of the model that a canonical name belongs to.
@@ -97,20 +107,20 @@ func tower(canonical string) model.Tower {
 	switch {
 	case strings.HasPrefix(canonical, "model.vision_tower."):
 		return model.Vision
-	case strings.HasPrefix(canonical, "model.multi_modal_projector."):
+	case strings.HasPrefix(canonical, "model.multi_modal_projector."), canonical == "model.image_newline":
 		return model.Connector
 	}
 	return model.Language
 }
 
 // features is what the vision tower hands to the projector: (B*P, E).
-func (n *network) features(c *Config, pixels *tensor.Tensor) *tensor.Tensor {
+func (n *Network) features(c *Config, pixels *tensor.Tensor) *tensor.Tensor {
 	states := n.Model.Vision.HiddenStates(pixels, c.VisionFeatureLayers)
 	if c.VisionFeatureSelectStrategy == "default" {
 		var idx []int32
 		rows := c.Vision.Patches() + 1
 		for i := range int32(states[0].Dim(0)) {
-			if i%int32(rows) != 0 { // row 0 of each image is the class token
+			if i%int32(rows) != 0 { // row 0 of each view is the class token
 				idx = append(idx, i)
 			}
 		}
@@ -121,7 +131,7 @@ func (n *network) features(c *Config, pixels *tensor.Tensor) *tensor.Tensor {
 	return ops.ConcatColumns(states...)
 }
 
-// project maps features (B*P, E) to token embeddings (B*P, C).
-func (p *projector) forward(features *tensor.Tensor) *tensor.Tensor {
+// forward maps features (B*P, E) to token embeddings (B*P, C).
+func (p *Projector) forward(features *tensor.Tensor) *tensor.Tensor {
 	return p.Linear2.Forward(p.act(p.Linear1.Forward(features)))
 }

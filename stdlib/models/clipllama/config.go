@@ -1,4 +1,4 @@
-package llava
+package clipllama
 
 import (
 	"encoding/json"
@@ -11,7 +11,7 @@ import (
 	"lightbox/stdlib/nn/llama"
 )
 
-// Config is a LlavaConfig as transformers up to 4.57 and from 5 on write it.
+// Config is what LlavaConfig and LlavaNextConfig have in common, as transformers up to 4.57 and from 5 on write it.
 type Config struct {
 	Text   llama.Config
 	Vision clip.Config
@@ -23,7 +23,7 @@ type Config struct {
 	VisionFeatureLayers         []int  // hidden states taken, joined by column; 0 is the input of the first layer
 	TieWordEmbeddings           bool   // the head is the embedding
 
-	raw map[string]any // config.json as it was, for Save
+	Raw map[string]any // config.json as it was, for Save
 }
 
 // ReadConfig reads a config.json. Keys that it lacks have transformers' defaults.
@@ -41,7 +41,7 @@ func ReadConfig(raw []byte) (*Config, error) {
 	}
 	c := &Config{ImageTokenIndex: 32000, ProjectorHiddenAct: "gelu", ProjectorBias: true, VisionFeatureSelectStrategy: "default"}
 	var err error
-	if c.raw, err = checkpoint.Keep(raw); err != nil {
+	if c.Raw, err = checkpoint.Keep(raw); err != nil {
 		return nil, err
 	}
 	if err := json.Unmarshal(raw, &j); err != nil {
@@ -50,24 +50,7 @@ func ReadConfig(raw []byte) (*Config, error) {
 	if err := c.Text.Read(j.Text); err != nil {
 		return nil, fmt.Errorf("text_config: %w", err)
 	}
-	// LlavaConfig.sub_configs_defaults, in force when vision_config is absent.
-	c.Vision = clip.DefaultConfig()
-	if len(j.Vision) == 0 || string(j.Vision) == "null" {
-		c.Vision.HiddenSize, c.Vision.IntermediateSize, c.Vision.NumHiddenLayers = 1024, 4096, 24
-		c.Vision.NumAttentionHeads, c.Vision.ImageSize, c.Vision.PatchSize = 16, 336, 14
-	}
-	var kind struct {
-		ModelType string `json:"model_type"`
-	}
-	if len(j.Vision) > 0 {
-		if err := json.Unmarshal(j.Vision, &kind); err != nil {
-			return nil, fmt.Errorf("vision_config: %w", err)
-		}
-	}
-	if kind.ModelType != "" && kind.ModelType != "clip_vision_model" {
-		return nil, fmt.Errorf("vision_config: model_type is %q; known image encoders: clip_vision_model", kind.ModelType)
-	}
-	if err := c.Vision.Read(j.Vision); err != nil {
+	if err := c.readVision(j.Vision); err != nil {
 		return nil, fmt.Errorf("vision_config: %w", err)
 	}
 	for _, id := range []*int{j.ImageID, j.ImageIndex} {
@@ -86,6 +69,28 @@ func ReadConfig(raw []byte) (*Config, error) {
 	}
 	c.TieWordEmbeddings = j.Tie || c.Text.TieWordEmbeddings
 	return c, errors.Join(c.readLayers(j.Layer), c.check())
+}
+
+// readVision reads the vision_config.
+func (c *Config) readVision(raw json.RawMessage) error {
+	c.Vision = clip.DefaultConfig()
+	// sub_configs_defaults of LlavaConfig and LlavaNextConfig, in force when vision_config is absent.
+	if len(raw) == 0 || string(raw) == "null" {
+		c.Vision.HiddenSize, c.Vision.IntermediateSize, c.Vision.NumHiddenLayers = 1024, 4096, 24
+		c.Vision.NumAttentionHeads, c.Vision.ImageSize, c.Vision.PatchSize = 16, 336, 14
+	}
+	var kind struct {
+		ModelType string `json:"model_type"`
+	}
+	if len(raw) > 0 {
+		if err := json.Unmarshal(raw, &kind); err != nil {
+			return err
+		}
+	}
+	if kind.ModelType != "" && kind.ModelType != "clip_vision_model" {
+		return fmt.Errorf("model_type is %q; known image encoders: clip_vision_model", kind.ModelType)
+	}
+	return c.Vision.Read(raw)
 }
 
 // readLayers reads vision_feature_layer, an index into the hidden states from
@@ -128,13 +133,13 @@ func (c *Config) check() error {
 	return err
 }
 
-// imageTokens is the number of feature rows of one image.
-func (c *Config) imageTokens() int {
+// ViewRows is the number of feature rows of one view.
+func (c *Config) ViewRows() int {
 	if c.VisionFeatureSelectStrategy == "full" {
 		return c.Vision.Patches() + 1
 	}
 	return c.Vision.Patches()
 }
 
-// featureSize is the number of columns of those rows.
-func (c *Config) featureSize() int { return c.Vision.HiddenSize * len(c.VisionFeatureLayers) }
+// FeatureSize is the number of columns of those rows.
+func (c *Config) FeatureSize() int { return c.Vision.HiddenSize * len(c.VisionFeatureLayers) }

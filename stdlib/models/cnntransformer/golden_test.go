@@ -1,0 +1,13 @@
+package cnntransformer
+
+import (
+	"testing"
+
+	"lightbox/stdlib/internal/modeltest"
+)
+
+var family = modeltest.Family{Family: Family(), Cases: []string{"post", "pre"}}
+
+func TestGoldens(t *testing.T) { modeltest.Run(t, family) }
+
+func TestWriteForReference(t *testing.T) { modeltest.WriteForReference(t, family) }
