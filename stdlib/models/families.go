@@ -13,6 +13,7 @@ import (
 	"lightbox/stdlib/models/llava"
 	"lightbox/stdlib/models/llavanext"
 	"lightbox/stdlib/models/model"
+	"lightbox/stdlib/models/moondream"
 	"lightbox/stdlib/models/visiongpt2"
 )
 
@@ -21,6 +22,7 @@ func families() []model.Family {
 	return []model.Family{
 		llava.Family(),
 		llavanext.Family(),
+		moondream.Family(),
 		idefics3.Family(),
 		visiongpt2.Family(),
 		cnntransformer.Family(),

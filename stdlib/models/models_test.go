@@ -84,7 +84,7 @@ func TestLoadErrors(t *testing.T) {
 		{filepath.Join(root, "none"), "names neither architectures nor model_type; known architectures: LlavaForConditionalGeneration"},
 		{filepath.Join(root, "bare"), "text_config: hidden_size is 0; want at least 1"},
 		{filepath.Join(root, "half"), "lacks tokenizer.json"},
-		{filepath.Join(root, "half"), "lacks model.safetensors"},
+		{filepath.Join(root, "half"), "lacks its weights; any of these would do: model.safetensors, model.safetensors.index.json, pytorch_model.bin, pytorch_model.bin.index.json"},
 		{filepath.Join(root, "none", "config.json"), "is a file; want the directory that holds config.json"},
 		{root, "config.json: no such file"},
 	} {

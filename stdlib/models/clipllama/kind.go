@@ -12,8 +12,8 @@ import (
 	"lightbox/stdlib/models/checkpoint"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/nn"
-	"lightbox/stdlib/safetensors"
 	"lightbox/stdlib/vision"
+	"lightbox/stdlib/weights"
 )
 
 // Kind is what sets one family apart.
@@ -84,7 +84,7 @@ func (k *Kind) Open(ctx context.Context, dir string) (model.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := safetensors.Open(dir)
+	a, err := weights.Open(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +101,7 @@ func (k *Kind) Check(dir string) error {
 	if err != nil {
 		return err
 	}
-	a, err := safetensors.Open(dir)
+	a, err := weights.Open(dir)
 	if err != nil {
 		return err
 	}

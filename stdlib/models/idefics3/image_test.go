@@ -88,7 +88,6 @@ func TestImages(t *testing.T) {
 
 // TestRealImages holds the published processing of real films against the reference's.
 func TestRealImages(t *testing.T) {
-	root := modeltest.Radsample(t)
 	var images imageGolden
 	readJSON(t, "images.json", &images)
 	var g struct{ SHA256 map[string]string }
@@ -103,7 +102,7 @@ func TestRealImages(t *testing.T) {
 			continue
 		}
 		n++
-		if _, px := process(t, p, modeltest.Film(t, filepath.Join(root, name))); modeltest.Digest(px) != want {
+		if _, px := process(t, p, modeltest.Film(t, filepath.Join(modeltest.Radsample(t), name))); modeltest.Digest(px) != want {
 			t.Errorf("%s: the pixels differ", name)
 		}
 	}

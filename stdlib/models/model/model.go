@@ -153,6 +153,7 @@ type Info struct {
 	Context       int            // tokens that fit, 0 if unbounded
 	DType         string         // how config.json says the weights are stored: "float32", "bfloat16", "float16"
 	EOS           []int32        // tokens that end an answer
+	Barred        []int32        // tokens that no answer has behind its first one
 	Preprocessing map[string]any // choices that change pixels (crop, pad, resample), recorded with results
 }
 
