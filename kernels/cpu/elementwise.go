@@ -59,6 +59,43 @@ func AddRowForward(dst, x, row []float32, c int) {
 	})
 }
 
+// MulRowForward is dst = x·row, for every row of x (rows, c).
+func MulRowForward(dst, x, row []float32, c int) {
+	if c == 0 {
+		return
+	}
+	Parallel(len(dst)/c, rowGrain(c), func(lo, hi int) {
+		for r := lo; r < hi; r++ {
+			vec().mul(dst[r*c:(r+1)*c], x[r*c:(r+1)*c], row)
+		}
+	})
+}
+
+// MulRowAdd adds dout·row to dx, for every row of dout (rows, c): MulRow's backward for x.
+func MulRowAdd(dx, dout, row []float32, c int) {
+	if c == 0 {
+		return
+	}
+	Parallel(len(dx)/c, rowGrain(c), func(lo, hi int) {
+		for r := lo; r < hi; r++ {
+			vec().mulAdd(dx[r*c:(r+1)*c], dout[r*c:(r+1)*c], row)
+		}
+	})
+}
+
+// SumProducts adds to dst (c) the rows of a·b (rows, c) in ascending order: MulRow's backward for the row.
+func SumProducts(dst, a, b []float32, c int) {
+	if c == 0 {
+		return
+	}
+	rows := len(a) / c
+	Parallel(c, columnGrain(rows), func(lo, hi int) {
+		for r := range rows {
+			vec().mulAdd(dst[lo:hi], a[r*c+lo:r*c+hi], b[r*c+lo:r*c+hi])
+		}
+	})
+}
+
 // SumRows adds to dst (c) the rows of x (rows, c) in ascending order.
 func SumRows(dst, x []float32, c int) {
 	if c == 0 {

@@ -125,6 +125,31 @@ func AddRow(x, row *tensor.Tensor) *tensor.Tensor {
 	return out
 }
 
+// MulRow multiplies every row of x (…, C) by row (C), elementwise: a gate per column.
+func MulRow(x, row *tensor.Tensor) *tensor.Tensor {
+	const op = "mul row"
+	_, c := matrix(op, "x", x)
+	vector(op, "row", row, c)
+	tape := tapeOf(op, x, row)
+	out := like(tape, x)
+	launch("mul_row_forward", func() { cpu.MulRowForward(f32(out), f32(x), f32(row), c) }, out, x, row)
+	if recording(tape, x, row) {
+		sx, sr := x.Slot(), row.Slot()
+		keepX, keepRow := tensorIf(sr != nil, x.Detach()), tensorIf(sx != nil, row.Detach())
+		tape.Record(op, out, []*tensor.Tensor{tensorIf(sr != nil, x), tensorIf(sx != nil, row)}, func(dout *tensor.Tensor) {
+			if sr != nil {
+				d := sr.Sum()
+				launch("sum_products", func() { cpu.SumProducts(f32(d), f32(dout), f32(keepX), c) }, d, dout, keepX)
+			}
+			if sx != nil {
+				d := sx.Sum()
+				launch("mul_row_add", func() { cpu.MulRowAdd(f32(d), f32(dout), f32(keepRow), c) }, d, dout, keepRow)
+			}
+		})
+	}
+	return out
+}
+
 // Sum is the sum of all elements, a tensor of one element (shape ()), added up in float64.
 func Sum(x *tensor.Tensor) *tensor.Tensor {
 	const op = "sum"

@@ -205,12 +205,13 @@ func ParseViTProcessor(config []byte, name string) (CLIPProcessor, error) {
 type kind struct {
 	names    []string // image_processor_type, without Fast and Pil, and feature_extractor_type
 	defaults func() CLIPProcessor
-	square   bool // a size that is one number is a square, not the shortest edge
+	square   bool   // a size that is one number is a square, not the shortest edge
+	alias    string // a key that wins over size; "": none
 }
 
 var (
-	clipKind = kind{[]string{"CLIPImageProcessor", "LlavaImageProcessor", "CLIPFeatureExtractor"}, DefaultCLIPProcessor, false}
-	vitKind  = kind{[]string{"ViTImageProcessor", "ViTFeatureExtractor"}, DefaultViTProcessor, true}
+	clipKind = kind{[]string{"CLIPImageProcessor", "LlavaImageProcessor", "CLIPFeatureExtractor"}, DefaultCLIPProcessor, false, ""}
+	vitKind  = kind{[]string{"ViTImageProcessor", "ViTFeatureExtractor"}, DefaultViTProcessor, true, ""}
 )
 
 func parseNamed(config []byte, name string, k kind) (CLIPProcessor, error) {
@@ -238,6 +239,9 @@ func (k kind) parse(config []byte) (CLIPProcessor, error) {
 	llava, err := f.family(k)
 	if err != nil {
 		return CLIPProcessor{}, err
+	}
+	if k.alias != "" && !f.absent(k.alias) {
+		f["size"] = f[k.alias]
 	}
 	p := k.defaults()
 	var doPad bool

@@ -132,9 +132,11 @@ func Weight(name string, shape []int) []float32 {
 			fan *= d
 		}
 	}
-	table := slices.ContainsFunc([]string{"embed", "wte", "wpe", "position"}, func(s string) bool { return strings.Contains(name, s) })
+	table := slices.ContainsFunc([]string{"embed", "wte", "wpe", "position", "latents"}, func(s string) bool { return strings.Contains(name, s) })
 	scale, offset := float32(1.75/math.Sqrt(float64(fan))), float32(0)
 	switch {
+	case strings.Contains(name, "alpha"):
+		scale, offset = 0.4, 0.6
 	case len(shape) <= 1 && (strings.HasSuffix(name, "weight") || strings.HasSuffix(name, "running_var")):
 		scale, offset = 0.25, 1
 	case len(shape) <= 1:

@@ -34,12 +34,15 @@ def hashed(name, n):
     return ((x >> np.uint32(8)).astype(np.float64) / (1 << 23) - 1).astype(np.float32)
 
 
-TABLES = ("embed", "wte", "wpe", "position")  # what a table of rows has in its name
+TABLES = ("embed", "wte", "wpe", "position", "latents")  # what a table of rows has in its name
 
 
 def weight(name, shape):
-    """Vectors called weight are a norm's: around 1. Other vectors are small, tables of rows large, matrices keep the scale."""
+    """Vectors called weight are a norm's: around 1. Other vectors are small, tables of rows large, matrices keep the scale;
+    gates are open, so that a mistake behind them shows."""
     v = hashed(name, int(np.prod(shape))).reshape(shape)
+    if "alpha" in name:
+        return np.float32(0.6) + np.float32(0.4) * v
     if len(shape) <= 1:
         if name.endswith("weight") or name.endswith("running_var"):
             return np.float32(1) + np.float32(0.25) * v

@@ -1,0 +1,13 @@
+package idefics
+
+import (
+	"testing"
+
+	"lightbox/stdlib/internal/modeltest"
+)
+
+var family = modeltest.Family{Family: Family(), Cases: []string{"instruct", "flat", "plain"}}
+
+func TestGoldens(t *testing.T) { modeltest.Run(t, family) }
+
+func TestWriteForReference(t *testing.T) { modeltest.WriteForReference(t, family) }
