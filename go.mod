@@ -11,6 +11,7 @@ require (
 	github.com/olekukonko/tablewriter v1.1.5 // terminal tables
 	github.com/parquet-go/parquet-go v0.32.0 // the parquet edition of ROCOv2
 	github.com/reeflective/readline v1.3.0 // the REPL's line editor
+	github.com/rivo/uniseg v0.4.7 // grapheme clusters, which the compiled normalisation of SentencePiece goes by
 	github.com/spf13/cobra v1.10.2 // command line
 	github.com/traefik/yaegi v0.16.1 // the interpreter of recipes
 	github.com/vbauerster/mpb/v8 v8.16.2 // progress bars
@@ -50,7 +51,6 @@ require (
 	github.com/parquet-go/jsonlite v1.0.0 // indirect
 	github.com/pierrec/lz4/v4 v4.1.21 // indirect
 	github.com/pkg/errors v0.9.1 // indirect
-	github.com/rivo/uniseg v0.4.7 // indirect
 	github.com/spf13/pflag v1.0.9 // indirect
 	github.com/twpayne/go-geom v1.6.1 // indirect
 	github.com/vbauerster/cupwriter v0.0.5 // indirect

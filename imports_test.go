@@ -19,10 +19,12 @@ kernels/ops
 runtime/step  runtime/view
 runtime/step/steptest
 stdlib/param  stdlib/text  stdlib/stats  stdlib/frame  stdlib/safetensors  stdlib/nn
-stdlib/text/jinja  stdlib/text/tokenizer  stdlib/vision  stdlib/nn/clip  stdlib/nn/llama  stdlib/nn/decoder  stdlib/nn/vit  stdlib/nn/resnet  stdlib/nn/densenet
+stdlib/torchfile  stdlib/text/jinja  stdlib/text/tokenizer  stdlib/vision  stdlib/nn/clip  stdlib/nn/llama  stdlib/nn/decoder  stdlib/nn/vit  stdlib/nn/resnet  stdlib/nn/densenet
+stdlib/weights
 stdlib/data  stdlib/models/model
 stdlib/models/checkpoint
-stdlib/models/llava  stdlib/models/visiongpt2  stdlib/models/cnntransformer  stdlib/models/idefics
+stdlib/models/clipllama
+stdlib/models/llava  stdlib/models/llavanext  stdlib/models/moondream  stdlib/models/visiongpt2  stdlib/models/cnntransformer  stdlib/models/idefics
 stdlib/models
 stdlib/lora
 stdlib/train  stdlib/generate  stdlib/inspect

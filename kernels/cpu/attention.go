@@ -4,7 +4,7 @@ import "sync"
 
 // Attention is softmax(scale·QKᵀ)V over ragged sequences with grouped heads (Ainslie et al., 2023): query head h uses key
 // head h/(H/K). With Causal, query i of a sequence of nq queries and nk keys sees keys 0 … nk−nq+i, so that a call
-// with a cache (nk > nq) continues the sequence.
+// with a cache (nk > nq) continues the sequence. With a Prefix p, every query of the sequence sees its first p keys besides.
 //
 // A row of the output depends on its query and the keys that it sees, never on how many queries a call has: scores come
 // from Gemm (one accumulator per score), the sum of the exponentials runs in lanes over ascending keys, the values are
@@ -22,6 +22,7 @@ type AttentionArgs struct {
 	QStart, Keys      []int
 	K, V              [][]float32
 	Causal            bool
+	Prefix            []int // of each sequence, the keys that all its queries see; nil: none
 	Scale             float32
 	Max, Sum          []float32 // (N, Heads): of each row of scores
 }
@@ -60,7 +61,8 @@ type block struct {
 	head             int
 	q0, nq           int       // first row of q and number of rows
 	nk               int       // the most keys that a row of the block sees
-	see              int       // keys that the first row sees
+	see              int       // keys that the first row sees by its place
+	prefix           int       // keys that every row sees
 	k, v             []float32 // of the sequence and head, rows ldk apart
 	ldq, ldk, qo, ko int       // row lengths; first elements within q and within the sequence's keys
 }
@@ -71,7 +73,10 @@ func (a *AttentionArgs) block(s, h, i int) block {
 	b := block{a: a, head: h, q0: a.QStart[s] + i, nq: min(queryBlock, nq-i), nk: nk, see: nk}
 	if a.Causal {
 		b.see = nk - nq + i + 1
-		b.nk = b.see + b.nq - 1
+		if a.Prefix != nil {
+			b.prefix = min(a.Prefix[s], nk)
+		}
+		b.nk = max(b.see+b.nq-1, b.prefix)
 	}
 	b.ldq, b.ldk = a.Heads*a.D, a.KVHeads*a.D
 	b.qo, b.ko = b.q0*b.ldq+h*a.D, h/(a.Heads/a.KVHeads)*a.D
@@ -82,7 +87,7 @@ func (a *AttentionArgs) block(s, h, i int) block {
 // sees is the number of keys that row r of the block sees.
 func (b *block) sees(r int) int {
 	if b.a.Causal {
-		return b.see + r
+		return max(b.see+r, b.prefix)
 	}
 	return b.nk
 }

@@ -14,12 +14,21 @@ func TakeRowsForward(dst, src []float32, idx []int32, c int) {
 
 // TakeRowsBF16 is TakeRowsForward from a bfloat16 table.
 func TakeRowsBF16(dst []float32, src []uint16, idx []int32, c int) {
+	takeRows16(dst, src, idx, c, widen)
+}
+
+// TakeRowsF16 is TakeRowsForward from a binary16 table.
+func TakeRowsF16(dst []float32, src []uint16, idx []int32, c int) {
+	takeRows16(dst, src, idx, c, FromHalf)
+}
+
+func takeRows16(dst []float32, src []uint16, idx []int32, c int, wide func(uint16) float32) {
 	Parallel(len(idx), rowGrain(c), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
 			p := int(idx[r])
 			y := dst[r*c : (r+1)*c]
 			for i, v := range src[p*c : (p+1)*c] {
-				y[i] = widen(v)
+				y[i] = wide(v)
 			}
 		}
 	})

@@ -2,19 +2,26 @@ package cpu
 
 import "fmt"
 
-// Mat is the right-hand matrix of a product: float32, or bfloat16 as raw bits that are widened (shifted left by 16)
-// while they are read. Exactly one of the slices is set; a nil Mat has no elements.
+// Mat is the right-hand matrix of a product: float32, or bfloat16 or binary16 as raw bits that are widened while they
+// are read, exactly. Exactly one of the slices is set; a nil Mat has no elements.
 type Mat struct {
 	F32  []float32
 	BF16 []uint16
+	F16  []uint16
 }
 
 // len is the number of elements.
-func (b Mat) len() int {
-	if b.BF16 != nil {
-		return len(b.BF16)
+func (b Mat) len() int { return max(len(b.F32), len(b.BF16), len(b.F16)) }
+
+// at is element o, widened.
+func (b Mat) at(o int) float32 {
+	switch {
+	case b.BF16 != nil:
+		return widen(b.BF16[o])
+	case b.F16 != nil:
+		return FromHalf(b.F16[o])
 	}
-	return len(b.F32)
+	return b.F32[o]
 }
 
 // GemmArgs are the operands of Gemm. All matrices are row-major; a leading dimension (LDA, LDB, LDC) is the distance
@@ -69,8 +76,8 @@ func (g GemmArgs) checked() GemmArgs {
 	if g.M < 0 || g.N < 0 || g.K < 0 {
 		panic(fmt.Sprintf("cpu.Gemm: negative size: M=%d N=%d K=%d", g.M, g.N, g.K))
 	}
-	if g.B.F32 != nil && g.B.BF16 != nil {
-		panic("cpu.Gemm: B is both float32 and bfloat16")
+	if g.B.F32 != nil && g.B.BF16 != nil || g.B.F16 != nil && (g.B.F32 != nil || g.B.BF16 != nil) {
+		panic("cpu.Gemm: B is of two types; want one of float32, bfloat16 and binary16")
 	}
 	check := func(name string, rows, cols int, trans bool, ld *int, have int) {
 		if trans {

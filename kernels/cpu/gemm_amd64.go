@@ -45,7 +45,7 @@ func packSteps(dst, from []float32, ld, m, kc int) {
 		safe = min(kc, (len(from)-16)/ld+1)
 	}
 	if safe > 0 {
-		packCopy16AVX2(safe, &from[0], 4*ld, &dst[0], 4*m)
+		packRows16F32AVX2(safe, &from[0], 4*ld, &dst[0], 4*m)
 	}
 	if safe < kc {
 		packStepsGo(dst[safe*m:], from[safe*ld:], ld, m, kc-safe)
@@ -60,10 +60,13 @@ func packPanel(dst []float32, g GemmArgs, k0, kc, j0, cols, n int) {
 			return
 		}
 		for j := 0; j < n; j += 16 {
-			if o := k0*g.LDB + j0 + j; g.B.BF16 != nil {
-				packWiden16AVX2(kc, &g.B.BF16[o], 2*g.LDB, &dst[j], 4*n)
-			} else {
-				packCopy16AVX2(kc, &g.B.F32[o], 4*g.LDB, &dst[j], 4*n)
+			switch o := k0*g.LDB + j0 + j; {
+			case g.B.BF16 != nil:
+				packRows16BF16AVX2(kc, &g.B.BF16[o], 2*g.LDB, &dst[j], 4*n)
+			case g.B.F16 != nil:
+				packRows16F16AVX2(kc, &g.B.F16[o], 2*g.LDB, &dst[j], 4*n)
+			default:
+				packRows16F32AVX2(kc, &g.B.F32[o], 4*g.LDB, &dst[j], 4*n)
 			}
 		}
 		return
@@ -72,9 +75,12 @@ func packPanel(dst []float32, g GemmArgs, k0, kc, j0, cols, n int) {
 	k8 := kc / 8
 	if k8 > 0 {
 		for j := 0; j < full; j += 8 {
-			if o := (j0+j)*g.LDB + k0; g.B.BF16 != nil {
+			switch o := (j0+j)*g.LDB + k0; {
+			case g.B.BF16 != nil:
 				packT8BF16AVX2(k8, &g.B.BF16[o], 2*g.LDB, &dst[j], 4*n)
-			} else {
+			case g.B.F16 != nil:
+				packT8F16AVX2(k8, &g.B.F16[o], 2*g.LDB, &dst[j], 4*n)
+			default:
 				packT8F32AVX2(k8, &g.B.F32[o], 4*g.LDB, &dst[j], 4*n)
 			}
 		}
@@ -92,13 +98,9 @@ func packColumnsGo(dst []float32, g GemmArgs, k0, kc, j0, from, cols, n int) {
 	for j := from; j < n; j++ {
 		o := (j0+j)*g.LDB + k0
 		for k := range kc {
-			switch {
-			case j >= cols:
-				dst[k*n+j] = 0
-			case g.B.BF16 != nil:
-				dst[k*n+j] = widen(g.B.BF16[o+k])
-			default:
-				dst[k*n+j] = g.B.F32[o+k]
+			dst[k*n+j] = 0
+			if j < cols {
+				dst[k*n+j] = g.B.at(o + k)
 			}
 		}
 	}

@@ -9,17 +9,22 @@ import (
 
 // benchGemm measures one product on the current path and all threads.
 func benchGemm(b *testing.B, g GemmArgs) {
-	bf16 := g.B.BF16 != nil
 	g.A, g.C = make([]float32, g.M*g.K), make([]float32, g.M*g.N)
 	for i := range g.A {
 		g.A[i] = float32(i%7) - 3
 	}
-	if bf16 {
+	switch {
+	case g.B.BF16 != nil:
 		g.B = Mat{BF16: make([]uint16, g.K*g.N)}
 		for i := range g.B.BF16 {
 			g.B.BF16[i] = 0x3f80
 		}
-	} else {
+	case g.B.F16 != nil:
+		g.B = Mat{F16: make([]uint16, g.K*g.N)}
+		for i := range g.B.F16 {
+			g.B.F16[i] = 0x3c00
+		}
+	default:
 		g.B = Mat{F32: make([]float32, g.K*g.N)}
 		for i := range g.B.F32 {
 			g.B.F32[i] = float32(i%5) - 2
@@ -56,7 +61,7 @@ func reportBest(b *testing.B, work float64, unit string, f func()) {
 
 // BenchmarkGemm covers what training and captioning with small models ask for, and the classic squares.
 func BenchmarkGemm(b *testing.B) {
-	bf16 := Mat{BF16: []uint16{}}
+	bf16, f16 := Mat{BF16: []uint16{}}, Mat{F16: []uint16{}}
 	for _, c := range []struct {
 		name string
 		g    GemmArgs
@@ -67,6 +72,7 @@ func BenchmarkGemm(b *testing.B) {
 		{"3500x512x192", GemmArgs{M: 3500, N: 512, K: 192, TransB: true}},
 		{"3500x192x512", GemmArgs{M: 3500, N: 192, K: 512, TransB: true}},
 		{"3500x192x192_bf16", GemmArgs{M: 3500, N: 192, K: 192, TransB: true, B: bf16}},
+		{"3500x192x192_f16", GemmArgs{M: 3500, N: 192, K: 192, TransB: true, B: f16}},
 		{"3500x192x512_dYW", GemmArgs{M: 3500, N: 192, K: 512}},
 		{"192x512x3500_dYtX", GemmArgs{M: 192, N: 512, K: 3500, TransA: true}},
 		{"3500x16x192_LoRA_A", GemmArgs{M: 3500, N: 16, K: 192, TransB: true}},
@@ -76,6 +82,9 @@ func BenchmarkGemm(b *testing.B) {
 		{"64x4096x4096_bf16", GemmArgs{M: 64, N: 4096, K: 4096, TransB: true, B: bf16}},
 		{"16x4096x4096_bf16", GemmArgs{M: 16, N: 4096, K: 4096, TransB: true, B: bf16}},
 		{"8x4096x4096_bf16", GemmArgs{M: 8, N: 4096, K: 4096, TransB: true, B: bf16}},
+		{"64x4096x4096_f16", GemmArgs{M: 64, N: 4096, K: 4096, TransB: true, B: f16}},
+		{"16x4096x4096_f16", GemmArgs{M: 16, N: 4096, K: 4096, TransB: true, B: f16}},
+		{"8x4096x4096_f16", GemmArgs{M: 8, N: 4096, K: 4096, TransB: true, B: f16}},
 	} {
 		b.Run(c.name, func(b *testing.B) { benchGemm(b, c.g) })
 	}
@@ -84,12 +93,15 @@ func BenchmarkGemm(b *testing.B) {
 // BenchmarkGemv measures decoding, where the speed of memory is the limit: GB/s of weights read.
 func BenchmarkGemv(b *testing.B) {
 	for _, m := range []int{1, 2, 3, 4, 6, 8} {
-		for _, bf16 := range []bool{false, true} {
+		for _, kind := range kinds {
 			for _, size := range []int{192, 4096} {
 				g := GemmArgs{M: m, N: size, K: size, TransB: true}
-				kind, bytes := "f32", 4
-				if bf16 {
-					kind, bytes, g.B = "bf16", 2, Mat{BF16: []uint16{}}
+				bytes := 4
+				switch kind {
+				case "bf16":
+					bytes, g.B = 2, Mat{BF16: []uint16{}}
+				case "f16":
+					bytes, g.B = 2, Mat{F16: []uint16{}}
 				}
 				b.Run(fmt.Sprintf("%dx%dx%d_%s", m, size, size, kind), func(b *testing.B) {
 					benchGemm(b, g)

@@ -41,6 +41,20 @@ func fmaHalfway(p, c, s float64) float32 {
 // widen gives the float32 with the bits of a bfloat16.
 func widen(b uint16) float32 { return math.Float32frombits(uint32(b) << 16) }
 
+// FromHalf gives the float32 of the same value as a binary16 (IEEE 754), exactly; a NaN stays one, made quiet as VCVTPH2PS does.
+func FromHalf(h uint16) float32 {
+	sign, bits := uint32(h&0x8000)<<16, uint32(h&0x7fff)<<13
+	switch {
+	case h&0x7fff > 0x7c00: // NaN
+		return math.Float32frombits(sign | bits | 0x7fc00000)
+	case h&0x7fff == 0x7c00: // infinity
+		return math.Float32frombits(sign | 0x7f800000)
+	case h&0x7c00 == 0: // zero or subnormal: a multiple of 2^-24
+		return math.Float32frombits(sign | math.Float32bits(float32(h&0x7fff)*0x1p-24))
+	}
+	return math.Float32frombits(sign | bits + 112<<23)
+}
+
 // gemmGo computes rows [i0, i1) and columns [j0, j1) of C in plain Go: the reference of every other path.
 func gemmGo(g GemmArgs, i0, i1, j0, j1 int) {
 	ai, ak := g.LDA, 1
@@ -54,11 +68,7 @@ func gemmGo(g GemmArgs, i0, i1, j0, j1 int) {
 	column := make([]float32, g.K)
 	for j := j0; j < j1; j++ {
 		for k := range column {
-			if o := k*bk + j*bj; g.B.BF16 != nil {
-				column[k] = widen(g.B.BF16[o])
-			} else {
-				column[k] = g.B.F32[o]
-			}
+			column[k] = g.B.at(k*bk + j*bj)
 		}
 		for i := i0; i < i1; i += 4 {
 			gemmGoRows(g, column, i, min(4, i1-i), j, ai, ak)

@@ -163,7 +163,7 @@ type product struct {
 	whole []float32
 }
 
-func newProduct(r *rand.Rand, m, n, k int, transA, transB, bf16, accumulate bool) product {
+func newProduct(r *rand.Rand, m, n, k int, transA, transB bool, kind string, accumulate bool) product {
 	g := GemmArgs{M: m, N: n, K: k, TransA: transA, TransB: transB, Accumulate: accumulate}
 	size := func(rows, cols int, trans bool, ld *int) int {
 		if trans {
@@ -181,10 +181,16 @@ func newProduct(r *rand.Rand, m, n, k int, transA, transB, bf16, accumulate bool
 		b[i] = float32(r.NormFloat64())
 	}
 	g.B.F32 = b
-	if bf16 {
+	switch kind {
+	case "bf16":
 		g.B = Mat{BF16: make([]uint16, len(b))}
 		for i := range b {
 			g.B.BF16[i] = uint16(math.Float32bits(b[i]) >> 16)
+		}
+	case "f16":
+		g.B = Mat{F16: make([]uint16, len(b))}
+		for i := range b { // finite ones of both signs and all exponents, subnormals and zeros too
+			g.B.F16[i] = uint16(r.Uint32()) & 0xbfff
 		}
 	}
 	whole := make([]float32, size(m, n, false, &g.LDC)+7)
@@ -207,11 +213,17 @@ func (p product) run(path Path) []float32 {
 
 func (p product) String() string {
 	kind := "f32"
-	if p.B.BF16 != nil {
+	switch {
+	case p.B.BF16 != nil:
 		kind = "bf16"
+	case p.B.F16 != nil:
+		kind = "f16"
 	}
 	return fmt.Sprintf("M=%d N=%d K=%d transA=%t transB=%t %s accumulate=%t LDA=%d LDB=%d LDC=%d", p.M, p.N, p.K, p.TransA, p.TransB, kind, p.Accumulate, p.LDA, p.LDB, p.LDC)
 }
+
+// kinds are the types of B.
+var kinds = []string{"f32", "bf16", "f16"}
 
 // eachProduct calls f with products of every combination of options in sizes that cross the edges of tiles and blocks.
 func eachProduct(r *rand.Rand, count int, f func(p product)) {
@@ -231,7 +243,7 @@ func eachProduct(r *rand.Rand, count int, f func(p product)) {
 		case 5:
 			m, n, k = 90+r.IntN(20), 200+r.IntN(100), r.IntN(20)
 		}
-		f(newProduct(r, m, n, k, r.IntN(2) == 0, r.IntN(3) > 0, r.IntN(2) == 0, r.IntN(2) == 0))
+		f(newProduct(r, m, n, k, r.IntN(2) == 0, r.IntN(3) > 0, kinds[r.IntN(len(kinds))], r.IntN(2) == 0))
 	}
 }
 
@@ -248,9 +260,12 @@ func TestGemmAgainstFloat64(t *testing.T) {
 				}
 				for k := range p.K {
 					a, b := p.A[at(p.LDA, i, k, p.TransA)], float32(0)
-					if o := at(p.LDB, k, j, p.TransB); p.B.BF16 != nil {
+					switch o := at(p.LDB, k, j, p.TransB); {
+					case p.B.BF16 != nil:
 						b = math.Float32frombits(uint32(p.B.BF16[o]) << 16)
-					} else {
+					case p.B.F16 != nil:
+						b = float32(halfValue(p.B.F16[o]))
+					default:
 						b = p.B.F32[o]
 					}
 					sum += float64(a) * float64(b)
@@ -280,12 +295,12 @@ func TestGemmPathsAgree(t *testing.T) {
 		})
 		r := rand.New(rand.NewPCG(21, 22))
 		for m := 1; m <= 9; m++ { // few rows of x, also with a W that no cache holds
-			for _, bf16 := range []bool{false, true} {
-				p := newProduct(r, m, 45, 131, false, true, bf16, m%2 == 0)
+			for _, kind := range kinds {
+				p := newProduct(r, m, 45, 131, false, true, kind, m%2 == 0)
 				sameBits(t, p.String(), p.run(path), p.run(Go))
 			}
 			if m <= 3 {
-				p := newProduct(r, m, gemvCached/256+3, 256, false, true, false, false)
+				p := newProduct(r, m, gemvCached/256+3, 256, false, true, "f32", false)
 				sameBits(t, p.String(), p.run(path), p.run(Go))
 			}
 		}
@@ -299,10 +314,10 @@ func TestGemmBitsDoNotDependOnTheSplit(t *testing.T) {
 		r := rand.New(rand.NewPCG(8, 9))
 		rounds, n := 12, 150
 		if path == Go {
-			rounds, n = 4, 40 // no blocks there, and slow
+			rounds, n = 6, 40 // no blocks there, and slow
 		}
 		for i := range rounds {
-			p := newProduct(r, 260, n, 100+r.IntN(100), false, i%3 > 0, i%2 == 0, i%4 == 0)
+			p := newProduct(r, 260, n, 100+r.IntN(100), false, i%3 > 0, kinds[i/2%3], i%4 == 0)
 			SetThreads(1)
 			want := p.run(path)
 			for _, threads := range []int{2, 3, 7} {
@@ -331,7 +346,7 @@ func TestGemmPanicsOnShapes(t *testing.T) {
 		"B has 5 elements, (2, 3) with LDB": {M: 2, N: 2, K: 3, A: f(6), B: Mat{F32: f(5)}, TransB: true, C: f(4)},
 		"C has 3 elements, (2, 2) with LDC": {M: 2, N: 2, K: 3, A: f(6), B: Mat{F32: f(6)}, C: f(3)},
 		"LDA is 2, less than the 3 columns": {M: 2, N: 2, K: 3, A: f(6), LDA: 2, B: Mat{F32: f(6)}, C: f(4)},
-		"both float32 and bfloat16":         {M: 1, N: 1, K: 1, A: f(1), B: Mat{F32: f(1), BF16: make([]uint16, 1)}, C: f(1)},
+		"B is of two types; want one of":    {M: 1, N: 1, K: 1, A: f(1), B: Mat{F32: f(1), BF16: make([]uint16, 1)}, C: f(1)},
 	} {
 		func() {
 			defer func() {

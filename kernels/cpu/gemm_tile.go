@@ -168,14 +168,9 @@ func packPanelGo(dst []float32, g GemmArgs, k0, kc, j0, cols, n int) {
 	for k := range kc {
 		row := dst[k*n : k*n+n]
 		for j := range row {
-			o := (k0+k)*bk + (j0+j)*bj
-			switch {
-			case j >= cols:
-				row[j] = 0
-			case g.B.BF16 != nil:
-				row[j] = widen(g.B.BF16[o])
-			default:
-				row[j] = g.B.F32[o]
+			row[j] = 0
+			if j < cols {
+				row[j] = g.B.at((k0+k)*bk + (j0+j)*bj)
 			}
 		}
 	}

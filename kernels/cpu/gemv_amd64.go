@@ -7,17 +7,23 @@ type gemvFunc[T float32 | uint16] func(k8 int, x *float32, ldx int, w *T, ldw in
 
 // gemvKernels are the kernels for one height: many columns at once, and eight.
 type gemvKernels struct {
-	columns    int
-	f32, f32x8 gemvFunc[float32]
-	bf, bfx8   gemvFunc[uint16]
+	columns      int
+	wide, narrow gemvSet
+}
+
+// gemvSet is one kernel for each type of W.
+type gemvSet struct {
+	f32 gemvFunc[float32]
+	bf  gemvFunc[uint16]
+	f16 gemvFunc[uint16]
 }
 
 // gemvAVX2 is indexed by the number of rows of x.
 var gemvAVX2 = [...]gemvKernels{
-	1: {16, gemv1x16F32AVX2, gemv1x8F32AVX2, gemv1x16BF16AVX2, gemv1x8BF16AVX2},
-	2: {16, gemv2x16F32AVX2, gemv2x8F32AVX2, gemv2x16BF16AVX2, gemv2x8BF16AVX2},
-	3: {16, gemv3x16F32AVX2, gemv3x8F32AVX2, gemv3x16BF16AVX2, gemv3x8BF16AVX2},
-	4: {8, gemv4x8F32AVX2, gemv4x8F32AVX2, gemv4x8BF16AVX2, gemv4x8BF16AVX2},
+	1: {16, gemvSet{gemv1x16F32AVX2, gemv1x16BF16AVX2, gemv1x16F16AVX2}, gemvSet{gemv1x8F32AVX2, gemv1x8BF16AVX2, gemv1x8F16AVX2}},
+	2: {16, gemvSet{gemv2x16F32AVX2, gemv2x16BF16AVX2, gemv2x16F16AVX2}, gemvSet{gemv2x8F32AVX2, gemv2x8BF16AVX2, gemv2x8F16AVX2}},
+	3: {16, gemvSet{gemv3x16F32AVX2, gemv3x16BF16AVX2, gemv3x16F16AVX2}, gemvSet{gemv3x8F32AVX2, gemv3x8BF16AVX2, gemv3x8F16AVX2}},
+	4: {8, gemvSet{gemv4x8F32AVX2, gemv4x8BF16AVX2, gemv4x8F16AVX2}, gemvSet{gemv4x8F32AVX2, gemv4x8BF16AVX2, gemv4x8F16AVX2}},
 }
 
 // gemvSuits reports whether g is a product of few rows with a transposed B, as in decoding: then reading B costs all the
@@ -35,14 +41,14 @@ func gemv(g GemmArgs, _, _, j0, j1 int) {
 	}
 	kernels := &gemvAVX2[g.M]
 	j := j0
-	if g.B.BF16 == nil && g.N*g.K > gemvCached {
-		kernels = &gemvKernels{8, kernels.f32x8, kernels.f32x8, kernels.bfx8, kernels.bfx8}
+	if g.B.F32 != nil && g.N*g.K > gemvCached {
+		kernels = &gemvKernels{8, kernels.narrow, kernels.narrow}
 	}
 	for ; j+kernels.columns <= j1; j += kernels.columns {
-		gemvColumns(g, kernels.f32, kernels.bf, j, kernels.columns, &g.C[j], g.LDC)
+		gemvColumns(g, &kernels.wide, j, kernels.columns, &g.C[j], g.LDC)
 	}
 	for ; j+8 <= j1; j += 8 {
-		gemvColumns(g, kernels.f32x8, kernels.bfx8, j, 8, &g.C[j], g.LDC)
+		gemvColumns(g, &kernels.narrow, j, 8, &g.C[j], g.LDC)
 	}
 	if j == j1 {
 		return
@@ -53,31 +59,28 @@ func gemv(g GemmArgs, _, _, j0, j1 int) {
 	for i := range g.M {
 		copy(y[i*8+done:], g.C[i*g.LDC+j:i*g.LDC+j1])
 	}
-	gemvColumns(g, kernels.f32x8, kernels.bfx8, j1-8, 8, &y[0], 8)
+	gemvColumns(g, &kernels.narrow, j1-8, 8, &y[0], 8)
 	for i := range g.M {
 		copy(g.C[i*g.LDC+j:i*g.LDC+j1], y[i*8+done:i*8+8])
 	}
 }
 
 // gemvColumns continues n columns from j on into y.
-func gemvColumns(g GemmArgs, f32 gemvFunc[float32], bf gemvFunc[uint16], j, n int, y *float32, ldy int) {
+func gemvColumns(g GemmArgs, set *gemvSet, j, n int, y *float32, ldy int) {
 	k8 := g.K / 8
-	if o := j * g.LDB; g.B.BF16 != nil {
-		bf(k8, &g.A[0], 4*g.LDA, &g.B.BF16[o], 2*g.LDB, y, 4*ldy)
-	} else {
-		f32(k8, &g.A[0], 4*g.LDA, &g.B.F32[o], 4*g.LDB, y, 4*ldy)
+	switch o := j * g.LDB; {
+	case g.B.BF16 != nil:
+		set.bf(k8, &g.A[0], 4*g.LDA, &g.B.BF16[o], 2*g.LDB, y, 4*ldy)
+	case g.B.F16 != nil:
+		set.f16(k8, &g.A[0], 4*g.LDA, &g.B.F16[o], 2*g.LDB, y, 4*ldy)
+	default:
+		set.f32(k8, &g.A[0], 4*g.LDA, &g.B.F32[o], 4*g.LDB, y, 4*ldy)
 	}
 	for i := range g.M { // the steps that are left
 		out := unsafe.Slice((*float32)(unsafe.Add(unsafe.Pointer(y), 4*i*ldy)), n)
 		for c := range out {
 			for k := k8 * 8; k < g.K; k++ {
-				b := float32(0)
-				if o := (j+c)*g.LDB + k; g.B.BF16 != nil {
-					b = widen(g.B.BF16[o])
-				} else {
-					b = g.B.F32[o]
-				}
-				out[c] = FMA(g.A[i*g.LDA+k], b, out[c])
+				out[c] = FMA(g.A[i*g.LDA+k], g.B.at((j+c)*g.LDB+k), out[c])
 			}
 		}
 	}

@@ -28,7 +28,7 @@ func (Host) Name() string { return "cpu" }
 
 // mapFrom is the size from which a block is mapped by itself: what the Go heap holds takes up to twice its size until
 // the collector has run, and stays with the process for a while after.
-const mapFrom = 64 << 10
+const mapFrom = 16 << 10
 
 // Alloc takes large blocks from the system and small ones from the Go heap, aligned to a cache line.
 func (Host) Alloc(bytes int) tensor.Buffer {

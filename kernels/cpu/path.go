@@ -17,7 +17,7 @@ type Path uint8
 // The paths, from the plainest to the fastest.
 const (
 	Go     Path = iota // plain Go, the reference of the others; on every machine
-	AVX2               // 256-bit vectors with FMA
+	AVX2               // 256-bit vectors with FMA and F16C
 	AVX512             // 512-bit vectors
 	BF16               // AVX512 with VDPBF16PS in matrix products whose right-hand side is bfloat16
 	paths              // their number

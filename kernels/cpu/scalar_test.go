@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -58,6 +59,65 @@ func TestScalarEdges(t *testing.T) {
 			t.Errorf("%s = %g, want %g", c.name, c.got, c.want)
 		}
 	}
+}
+
+// halfValue is a finite binary16, or an infinity, by its definition.
+func halfValue(h uint16) float64 {
+	sign, exp, frac := 1-2*float64(h>>15), int(h>>10&31), float64(h&0x3ff)
+	switch exp {
+	case 0:
+		return math.Copysign(math.Ldexp(frac, -24), sign)
+	case 31:
+		return math.Inf(int(sign))
+	}
+	return sign * math.Ldexp(1+frac/1024, exp-15)
+}
+
+// TestF16 holds all binary16 numbers against their definition: in plain Go, and as every path widens them in products with
+// one and more rows, transposed and not, and in a table's rows.
+func TestF16(t *testing.T) {
+	const n = 1 << 16
+	want, all := make([]float32, n), make([]uint16, n)
+	for h := range n {
+		all[h], want[h] = uint16(h), float32(halfValue(uint16(h)))
+		if h>>10&31 == 31 && h&0x3ff != 0 {
+			want[h] = float32(math.NaN())
+		}
+		if got := FromHalf(uint16(h)); !bitsEqual(got, want[h]) || got != got && math.Float32bits(got) != uint32(h&0x8000)<<16|0x7fc00000|uint32(h&0x3ff)<<13 {
+			t.Fatalf("%#04x: %v (%#08x), want %v, a NaN quiet and with its payload", h, got, math.Float32bits(got), want[h])
+		}
+	}
+	got := make([]float32, n)
+	WidenF16(got, all)
+	sameBits(t, "widen", got, want)
+	TakeRowsF16(got, all, []int32{3, 0, 2, 1}, n/4)
+	sameBits(t, "rows", append(append(append(got[n/4:n/2:n/2], got[3*n/4:]...), got[n/2:3*n/4]...), got[:n/4]...), want)
+	eachPath(t, func(t *testing.T, p Path) {
+		minus := float32(math.Copysign(0, -1))
+		for _, m := range []int{1, 2, 3, 4, 8} {
+			for _, k := range []int{1, 8, 24} {
+				x, y := make([]float32, m*k), make([]float32, m*n)
+				Fill(x, 1)
+				Fill(y, minus) // keeps the sign of a zero that is added
+				w := make([]uint16, n*k)
+				for i := range w {
+					w[i] = 0x8000
+				}
+				for h := range n {
+					w[h*k+h%k] = uint16(h)
+				}
+				gemmOn(p, GemmArgs{M: m, N: n, K: k, A: x, B: Mat{F16: w}, TransB: true, C: y, Accumulate: true}.checked())
+				for r := range m {
+					sameBits(t, fmt.Sprintf("row %d of %d, K=%d", r, m, k), y[r*n:(r+1)*n], want)
+				}
+			}
+			x, y := make([]float32, m), make([]float32, m*n)
+			Fill(x, 1)
+			Fill(y, minus)
+			gemmOn(p, GemmArgs{M: m, N: n, K: 1, A: x, B: Mat{F16: all}, C: y, Accumulate: true}.checked())
+			sameBits(t, "not transposed", y[(m-1)*n:], want)
+		}
+	}, Go, AVX2, AVX512, BF16)
 }
 
 // TestBF16: nearest even, infinities, NaN kept, against rounding by float64 neighbours.

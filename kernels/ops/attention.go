@@ -12,10 +12,12 @@ import (
 // KStart[s] to KStart[s+1]. Both begin at 0 and end at the number of rows. KStart nil means QStart.
 type Segments struct{ QStart, KStart []int }
 
-// AttnOptions: Causal lets query i of nq see the keys up to nk − nq + i (so a cache may hold earlier keys); Scale is the
-// factor of the scores, 0 for 1/√D.
+// AttnOptions: Causal lets query i of nq see the keys up to nk − nq + i (so a cache may hold earlier keys), and of each
+// sequence s the keys before Prefix[s] besides (nil: none), which so see each other; Scale is the factor of the scores, 0
+// for 1/√D.
 type AttnOptions struct {
 	Causal bool
+	Prefix []int
 	Scale  float32
 }
 
@@ -91,6 +93,8 @@ func AttentionCached(q *tensor.Tensor, starts []int, ks, vs []*tensor.Tensor, o 
 	}
 	cumulative(op, "starts", starts, q.Dim(0))
 	a := cpu.AttentionArgs{}
+	prefix := o.prefixes(op, len(ks))
+	o.Prefix = nil
 	for s, k := range ks {
 		rows := q.Rows(starts[s], starts[s+1])
 		one := attentionArgs(op, rows, k, vs[s], Segments{QStart: []int{0, rows.Dim(0)}, KStart: []int{0, k.Dim(0)}}, o)
@@ -100,7 +104,7 @@ func AttentionCached(q *tensor.Tensor, starts []int, ks, vs []*tensor.Tensor, o 
 		one.Keys = append(a.Keys, one.Keys...)
 		a = one
 	}
-	a.QStart = starts
+	a.QStart, a.Prefix = starts, prefix
 	out := like(tape, q)
 	most := tape.Empty(q.Device(), tensor.F32, q.Dim(0), a.Heads)
 	sum := tape.Empty(q.Device(), tensor.F32, q.Dim(0), a.Heads)
@@ -140,8 +144,29 @@ func attentionArgs(op string, q, k, v *tensor.Tensor, seg Segments, o AttnOption
 		}
 		keys[s] = nk
 	}
+	prefix := o.prefixes(op, len(keys))
 	if o.Scale == 0 {
 		o.Scale = invSqrt(q.Dim(2))
 	}
-	return cpu.AttentionArgs{Heads: q.Dim(1), KVHeads: k.Dim(1), D: q.Dim(2), QStart: slices.Clone(seg.QStart), Keys: keys, Causal: o.Causal, Scale: o.Scale}
+	return cpu.AttentionArgs{Heads: q.Dim(1), KVHeads: k.Dim(1), D: q.Dim(2), QStart: slices.Clone(seg.QStart), Keys: keys,
+		Causal: o.Causal, Prefix: prefix, Scale: o.Scale}
+}
+
+// prefixes is a copy of Prefix, one number for each of n sequences, or nil.
+func (o AttnOptions) prefixes(op string, n int) []int {
+	if o.Prefix == nil {
+		return nil
+	}
+	if !o.Causal {
+		tensor.FailValue(op, "o.Prefix", o.Prefix, "nil without Causal, where every key is seen anyway")
+	}
+	if len(o.Prefix) != n {
+		tensor.FailValue(op, "o.Prefix", o.Prefix, "one number for each of the %d sequences", n)
+	}
+	for s, p := range o.Prefix {
+		if p < 0 {
+			tensor.FailValue(op, fmt.Sprintf("o.Prefix[%d]", s), p, "at least 0")
+		}
+	}
+	return slices.Clone(o.Prefix)
 }

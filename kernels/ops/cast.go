@@ -5,24 +5,33 @@ import (
 	"lightbox/kernels/tensor"
 )
 
-// Cast is x as dt, f32 or bf16, rounded to nearest even; x itself where it is dt already. A cast to bf16 gives a weight,
-// on no tape.
+// Cast is x, which may be f16, as dt, f32 or bf16, rounded to nearest even; x itself where it is dt already. A cast to
+// bf16 gives a weight, on no tape.
 func Cast(x *tensor.Tensor, dt tensor.DType) *tensor.Tensor {
 	const op = "cast"
-	if x == nil || x.DType() == tensor.I32 || dt == tensor.I32 {
-		tensor.Fail(op, "x", x, "f32 or bf16, as the target %s", dt)
-	}
-	if x.DType() == dt {
+	if x != nil && x.DType() == dt && dt != tensor.I32 {
 		return x
+	}
+	if x == nil || x.DType() == tensor.I32 || dt != tensor.F32 && dt != tensor.BF16 {
+		tensor.Fail(op, "x", x, "f32, bf16 or f16, and as the target f32 or bf16 instead of %s", dt)
 	}
 	if dt == tensor.BF16 {
 		out := x.Device().Empty(dt, x.Shape()...)
+		if x.DType() == tensor.F16 {
+			wide := Cast(x.Detach(), tensor.F32)
+			defer wide.Free()
+			x = wide
+		}
 		launch("round_bf16", func() { cpu.RoundBF16(u16(out), f32(x)) }, out, x)
 		return out
 	}
 	tape := tapeOf(op, x)
 	out := like(tape, x)
-	launch("widen_bf16", func() { cpu.WidenBF16(f32(out), u16(x)) }, out, x)
+	if x.DType() == tensor.F16 {
+		launch("widen_f16", func() { cpu.WidenF16(f32(out), half(x)) }, out, x)
+	} else {
+		launch("widen_bf16", func() { cpu.WidenBF16(f32(out), u16(x)) }, out, x)
+	}
 	if recording(tape, x) {
 		sx := x.Slot()
 		tape.Record(op, out, nil, func(dout *tensor.Tensor) { pass(tape, sx, dout) })
@@ -33,16 +42,13 @@ func Cast(x *tensor.Tensor, dt tensor.DType) *tensor.Tensor {
 // Copy is a copy of x of its own in f32, on no tape: what training may change.
 func Copy(x *tensor.Tensor) *tensor.Tensor {
 	if x == nil || x.DType() == tensor.I32 {
-		tensor.Fail("copy", "x", x, "f32 or bf16")
+		tensor.Fail("copy", "x", x, "a tensor of floats")
+	}
+	if x.DType() != tensor.F32 {
+		return Cast(x.Detach(), tensor.F32)
 	}
 	out := x.Device().Empty(tensor.F32, x.Shape()...)
-	launch("copy", func() {
-		if x.DType() == tensor.BF16 {
-			cpu.WidenBF16(f32(out), u16(x))
-		} else {
-			copy(f32(out), f32(x))
-		}
-	}, out, x)
+	launch("copy", func() { copy(f32(out), f32(x)) }, out, x)
 	return out
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime/debug"
 	"slices"
 	"testing"
 
@@ -71,6 +72,31 @@ func checkOp(t *testing.T, c opCase) {
 	shifted.shift = true
 	c.compare(t, "as rows of larger tensors", shifted.pass(CPU(), data, weight, -1), base)
 	c.checkBatch(t, data, base)
+	c.checkMeta(t, data, weight, base)
+}
+
+// checkMeta runs the op without memory: shapes, which inputs get gradients, and what the device holds are the same.
+func (c opCase) checkMeta(t *testing.T, data [][]float32, weight []float32, base result) {
+	t.Helper()
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // this test's own tensors are on no tape
+	for only := -1; only < len(data); only++ {
+		real, meter := tensor.NewDevice(cpu.Host{}), Meta()
+		want, got := c.pass(real, data, weight, only), c.pass(meter.Device, data, weight, only)
+		if !slices.Equal(got.shape, base.shape) {
+			t.Errorf("%s without memory: result has shape %v, want %v", c.name, got.shape, base.shape)
+		}
+		for i := range want.grads {
+			if len(got.grads[i]) != len(want.grads[i]) {
+				t.Errorf("%s without memory: gradient of input %d has %d elements, want %d", c.name, i, len(got.grads[i]), len(want.grads[i]))
+			}
+		}
+		used, peak, pooled := real.Usage()
+		mused, mpeak, mpooled := meter.Usage()
+		if mused != used || mpeak != peak || mpooled != pooled || meter.Held() != real.Held() {
+			t.Errorf("%s without memory: %d bytes in use, %d at the peak, %d pooled, %d held; want %d, %d, %d, %d",
+				c.name, mused, mpeak, mpooled, meter.Held(), used, peak, pooled, real.Held())
+		}
+	}
 }
 
 // path runs f on path p.

@@ -246,6 +246,16 @@ func TestConvChunks(t *testing.T) {
 	}
 }
 
+// TestConvBF16: a weight in bfloat16 is widened as it is read, where it is used as it lies and where it is turned.
+func TestConvBF16(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	x := CPU().FromFloats(randoms(r, 2*5*6*3, 1), 2, 5, 6, 3)
+	for _, k := range []int{1, 3} {
+		half := Cast(CPU().FromFloats(randoms(r, 4*3*k*k, 1), 4, 3, k, k), tensor.BF16)
+		sameBits(t, "conv2d of a bf16 weight", Floats(Conv2D(x, half, nil, Square(k, 1, k/2))), Floats(Conv2D(x, Cast(half, tensor.F32), nil, Square(k, 1, k/2))))
+	}
+}
+
 // TestPictureThreads runs the ops on pictures at sizes that are shared between goroutines: TestOps has small ones.
 func TestPictureThreads(t *testing.T) {
 	const b, h, w, c = 3, 37, 41, 33

@@ -41,7 +41,7 @@ func Threads() int { return cpu.Threads() }
 // Bytes copies t to the host as raw little-endian elements.
 func Bytes(t *tensor.Tensor) []byte { return t.Download() }
 
-// Floats copies t to the host as float32, widening bf16.
+// Floats copies t to the host as float32, widening bf16 and f16.
 func Floats(t *tensor.Tensor) []float32 {
 	raw := t.Download()
 	out := make([]float32, t.Numel())
@@ -54,8 +54,12 @@ func Floats(t *tensor.Tensor) []float32 {
 		for i := range out {
 			out[i] = math.Float32frombits(uint32(raw[2*i])<<16 | uint32(raw[2*i+1])<<24)
 		}
+	case tensor.F16:
+		for i := range out {
+			out[i] = cpu.FromHalf(uint16(raw[2*i]) | uint16(raw[2*i+1])<<8)
+		}
 	default:
-		tensor.Fail("floats", "t", t, "f32 or bf16")
+		tensor.Fail("floats", "t", t, "f32, bf16 or f16")
 	}
 	return out
 }

@@ -59,10 +59,19 @@ func i32(t *tensor.Tensor) []int32 {
 	return b.I32(off, t.Numel())
 }
 
-// mat is the memory of a weight of either type. Only within launch.
+// half is the memory of an f16 tensor. Only within launch.
+func half(t *tensor.Tensor) []uint16 {
+	b, off := block(t, tensor.F16)
+	return b.U16(off, t.Numel())
+}
+
+// mat is the memory of a weight of any type. Only within launch.
 func mat(t *tensor.Tensor) cpu.Mat {
-	if t.DType() == tensor.BF16 {
+	switch t.DType() {
+	case tensor.BF16:
 		return cpu.Mat{BF16: u16(t)}
+	case tensor.F16:
+		return cpu.Mat{F16: half(t)}
 	}
 	return cpu.Mat{F32: f32(t)}
 }

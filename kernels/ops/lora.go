@@ -24,7 +24,7 @@ func LinearLoRA(x, w, b *tensor.Tensor, a Adapter) *tensor.Tensor {
 	const op = "linear lora"
 	m, k := matrix(op, "x", x)
 	if w == nil || w.Rank() != 2 || w.Dim(1) != k || w.DType() == tensor.I32 {
-		tensor.Fail(op, "w", w, "(N, %d) f32 or bf16 for x %s", k, x)
+		tensor.Fail(op, "w", w, "(N, %d) f32, bf16 or f16 for x %s", k, x)
 	}
 	n := w.Dim(0)
 	floats(op, "A", a.A)

@@ -118,6 +118,10 @@ func spendAttention(x *tensor.Tensor, a cpu.AttentionArgs, times int) {
 			seen -= float64(nq-1) / 2
 		}
 		pairs += float64(nq) * seen
+		if a.Prefix != nil { // what the first queries see of the prefix beyond their own place
+			more := float64(max(0, min(a.Prefix[s], keys)-(keys-nq+1)))
+			pairs += more * (more + 1) / 2
+		}
 		most = max(most, keys)
 	}
 	spend(x, 2*float64(times)*pairs*float64(a.Heads*a.D), cpu.GemmScratch+cpu.AttentionScratch(most, times))

@@ -308,9 +308,23 @@ func rowCases() []opCase {
 	freqs := RopeFreqs(10000, 6)
 	pos := []int32{0, 5, 2, 100}
 	const drop = 0.3
+	mix := Mix{Starts: []int{0, 2, 2, 5, 6}, Index: []int32{6, 1, 0, 3, 1, 1}, Weight: []float32{0.25, 0.75, -1, 0.5, 2, 1}} // an empty row, a repeated one
 	return []opCase{
 		{name: "take rows", shapes: [][]int{{7, c}}, out: []int{4, c}, ref: pick(idx),
 			run: one(func(x *tensor.Tensor) *tensor.Tensor { return TakeRows(x, idx) })},
+		{name: "mix rows", shapes: [][]int{{7, c}}, out: []int{4, c},
+			run: one(func(x *tensor.Tensor) *tensor.Tensor { return MixRows(x, mix) }),
+			ref: func(in [][]float64) []float64 {
+				out := make([]float64, 4*c)
+				for r := range 4 {
+					for k := mix.Starts[r]; k < mix.Starts[r+1]; k++ {
+						for i := range c {
+							out[r*c+i] += float64(mix.Weight[k]) * in[0][int(mix.Index[k])*c+i]
+						}
+					}
+				}
+				return out
+			}},
 		{name: "embedding", shapes: [][]int{{7, c}}, out: []int{4, c}, ref: pick(idx),
 			run: one(func(x *tensor.Tensor) *tensor.Tensor { return Embedding(x, idx) })},
 		{name: "put rows", shapes: [][]int{{7, c}, {2, c}}, out: []int{7, c},
@@ -411,12 +425,15 @@ func rope64(x []float64, pos []int32, freqs []float32, heads, d int) []float64 {
 }
 
 func attentionCases() []opCase {
-	mk := func(name string, n, m, heads, kv, d int, seg Segments, causal bool) opCase {
+	with := func(name string, n, m, heads, kv, d int, seg Segments, causal bool, prefix []int) opCase {
 		return opCase{name: name, shapes: [][]int{{n, heads, d}, {m, kv, d}, {m, kv, d}}, out: []int{n, heads, d},
 			run: func(_ *Device, in []*tensor.Tensor) *tensor.Tensor {
-				return Attention(in[0], in[1], in[2], seg, AttnOptions{Causal: causal})
+				return Attention(in[0], in[1], in[2], seg, AttnOptions{Causal: causal, Prefix: prefix})
 			},
-			ref: func(in [][]float64) []float64 { return attention64(in, heads, kv, d, seg, causal) }}
+			ref: func(in [][]float64) []float64 { return attention64(in, heads, kv, d, seg, causal, prefix) }}
+	}
+	mk := func(name string, n, m, heads, kv, d int, seg Segments, causal bool) opCase {
+		return with(name, n, m, heads, kv, d, seg, causal, nil)
 	}
 	return []opCase{
 		mk("attention", 7, 7, 2, 2, 5, Segments{QStart: []int{0, 7}}, false),
@@ -424,10 +441,13 @@ func attentionCases() []opCase {
 		mk("attention causal with cache", 4, 12, 2, 1, 5, Segments{QStart: []int{0, 3, 4}, KStart: []int{0, 7, 12}}, true),
 		mk("attention to other rows", 3, 8, 3, 1, 4, Segments{QStart: []int{0, 2, 3}, KStart: []int{0, 1, 8}}, false),
 		mk("attention of several blocks", 70, 70, 1, 1, 2, Segments{QStart: []int{0, 70}}, true),
+		with("attention with prefixes", 12, 12, 4, 2, 3, Segments{QStart: []int{0, 5, 5, 8, 12}}, true, []int{3, 4, 0, 9}),
+		with("attention with a prefix and a cache", 4, 12, 2, 1, 5, Segments{QStart: []int{0, 3, 4}, KStart: []int{0, 7, 12}}, true, []int{6, 2}),
+		with("attention of several blocks with a prefix", 70, 70, 1, 1, 2, Segments{QStart: []int{0, 70}}, true, []int{67}),
 	}
 }
 
-func attention64(in [][]float64, heads, kv, d int, seg Segments, causal bool) []float64 {
+func attention64(in [][]float64, heads, kv, d int, seg Segments, causal bool, prefix []int) []float64 {
 	q, k, v := in[0], in[1], in[2]
 	out := make([]float64, len(q))
 	if seg.KStart == nil {
@@ -439,6 +459,9 @@ func attention64(in [][]float64, heads, kv, d int, seg Segments, causal bool) []
 			sees := nk
 			if causal {
 				sees = nk - nq + i + 1
+			}
+			if prefix != nil {
+				sees = max(sees, min(nk, prefix[s]))
 			}
 			for h := range heads {
 				qo := ((seg.QStart[s]+i)*heads + h) * d

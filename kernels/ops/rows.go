@@ -16,11 +16,11 @@ func TakeRows(x *tensor.Tensor, idx []int32) *tensor.Tensor {
 	return takeRows("take rows", "idx", x, idx)
 }
 
-// Embedding is the rows ids of the table w (V, C), f32 or bf16: -> (len(ids), C) f32. An embedding begins a
+// Embedding is the rows ids of the table w (V, C), f32, bf16 or f16: -> (len(ids), C) f32. An embedding begins a
 // forward pass, so the table brings the tape: Embedding(tape.Track(w), ids). Its gradient adds rows in ascending order of ids.
 func Embedding(w *tensor.Tensor, ids []int32) *tensor.Tensor {
 	if w == nil || w.Rank() != 2 || w.DType() == tensor.I32 {
-		tensor.Fail("embedding", "w", w, "(V, C) f32 or bf16")
+		tensor.Fail("embedding", "w", w, "(V, C) f32, bf16 or f16")
 	}
 	return takeRows("embedding", "ids", w, ids)
 }
@@ -34,9 +34,12 @@ func takeRows(op, arg string, x *tensor.Tensor, idx []int32) *tensor.Tensor {
 		spend(x, 0, 0, out) // as many bytes of the table, or twice as many as it has
 	}
 	launch("take_rows_forward", func() {
-		if x.DType() == tensor.BF16 {
+		switch x.DType() {
+		case tensor.BF16:
 			cpu.TakeRowsBF16(f32(out), u16(x), idx, c)
-		} else {
+		case tensor.F16:
+			cpu.TakeRowsF16(f32(out), half(x), idx, c)
+		default:
 			cpu.TakeRowsForward(f32(out), f32(x), idx, c)
 		}
 	}, out, x)

@@ -46,15 +46,18 @@ func TestThreads(t *testing.T) {
 		"linear lora": func(x, y, _, tb *tensor.Tensor) *tensor.Tensor {
 			return LinearLoRA(x, tb, nil, Adapter{A: tb.Rows(0, 8), B: y.Reshape(-1).Rows(0, 97*8).Reshape(97, 8), Scale: 2, Drop: 0.1})
 		},
-		"rmsnorm":       func(x, _, w, _ *tensor.Tensor) *tensor.Tensor { return RMSNorm(x, w, 1e-5) },
-		"layernorm":     func(x, _, w, _ *tensor.Tensor) *tensor.Tensor { return LayerNorm(x, w, w, 1e-5) },
-		"softmax":       func(x, _, _, _ *tensor.Tensor) *tensor.Tensor { return Softmax(x) },
-		"log softmax":   func(x, _, _, _ *tensor.Tensor) *tensor.Tensor { return LogSoftmax(x) },
-		"gelu":          func(x, _, _, _ *tensor.Tensor) *tensor.Tensor { return GELU(x) },
-		"swiglu":        func(x, y, _, _ *tensor.Tensor) *tensor.Tensor { return SwiGLU(x, y) },
-		"mul":           func(x, y, _, _ *tensor.Tensor) *tensor.Tensor { return Mul(x, y) },
-		"columns":       func(x, y, _, _ *tensor.Tensor) *tensor.Tensor { return ConcatColumns(Columns(x, 3, 70), y) },
-		"add row":       func(x, _, w, _ *tensor.Tensor) *tensor.Tensor { return AddRow(x, w) },
+		"rmsnorm":     func(x, _, w, _ *tensor.Tensor) *tensor.Tensor { return RMSNorm(x, w, 1e-5) },
+		"layernorm":   func(x, _, w, _ *tensor.Tensor) *tensor.Tensor { return LayerNorm(x, w, w, 1e-5) },
+		"softmax":     func(x, _, _, _ *tensor.Tensor) *tensor.Tensor { return Softmax(x) },
+		"log softmax": func(x, _, _, _ *tensor.Tensor) *tensor.Tensor { return LogSoftmax(x) },
+		"gelu":        func(x, _, _, _ *tensor.Tensor) *tensor.Tensor { return GELU(x) },
+		"swiglu":      func(x, y, _, _ *tensor.Tensor) *tensor.Tensor { return SwiGLU(x, y) },
+		"mul":         func(x, y, _, _ *tensor.Tensor) *tensor.Tensor { return Mul(x, y) },
+		"columns":     func(x, y, _, _ *tensor.Tensor) *tensor.Tensor { return ConcatColumns(Columns(x, 3, 70), y) },
+		"add row":     func(x, _, w, _ *tensor.Tensor) *tensor.Tensor { return AddRow(x, w) },
+		"mix rows": func(x, _, _, _ *tensor.Tensor) *tensor.Tensor {
+			return MixRows(x, Mix{Starts: []int{0, 3, 5}, Index: []int32{1, 0, 100, 7, 7}, Weight: []float32{0.3, 0.5, 0.2, 2, -1}})
+		},
 		"mul row":       func(x, _, w, _ *tensor.Tensor) *tensor.Tensor { return MulRow(x, w) },
 		"embedding":     func(_, _, _, tb *tensor.Tensor) *tensor.Tensor { return Embedding(tb, ids) },
 		"dropout":       func(x, _, _, _ *tensor.Tensor) *tensor.Tensor { return Dropout(x, 0.1, 1, 2) },
@@ -64,6 +67,10 @@ func TestThreads(t *testing.T) {
 			q := RoPE(x.Reshape(n, 7, 19), ids, rope)
 			k := y.Reshape(n, 7, 19)
 			return Attention(q, k, k, seg, AttnOptions{Causal: true})
+		},
+		"attention with a prefix": func(x, y, _, _ *tensor.Tensor) *tensor.Tensor {
+			k := y.Reshape(n, 7, 19)
+			return Attention(x.Reshape(n, 7, 19), k, k, seg, AttnOptions{Causal: true, Prefix: []int{70, 0, 3}})
 		},
 	} {
 		bits(t, name, func() [][]float32 {
@@ -105,6 +112,20 @@ func TestPrefillEqualsDecode(t *testing.T) {
 	batch := AttentionCached(ConcatRows(q.Rows(99, 100), q.Rows(100, 150)), starts,
 		[]*tensor.Tensor{k.Rows(0, 100), k}, []*tensor.Tensor{v.Rows(0, 100), v}, AttnOptions{Causal: true})
 	sameBits(t, "cached", Floats(batch), Floats(all.Rows(99, 150)))
+
+	const p = 90 // of the keys, more than one block of queries, seen by all
+	whole := Attention(q, k, v, Segments{QStart: []int{0, n}}, AttnOptions{Causal: true, Prefix: []int{p}})
+	for _, step := range [][2]int{{90, 91}, {100, 150}, {149, 150}} {
+		lo, hi := step[0], step[1]
+		one := Attention(q.Rows(lo, hi), k.Rows(0, hi), v.Rows(0, hi), Segments{QStart: []int{0, hi - lo}, KStart: []int{0, hi}},
+			AttnOptions{Causal: true, Prefix: []int{p}})
+		sameBits(t, fmt.Sprintf("queries %v behind a prefix", step), Floats(one), Floats(whole.Rows(lo, hi)))
+	}
+	first := Attention(q.Rows(0, p), k.Rows(0, p), v.Rows(0, p), Segments{QStart: []int{0, p}}, AttnOptions{})
+	sameBits(t, "the prefix is bidirectional", Floats(whole.Rows(0, p)), Floats(first))
+	batch = AttentionCached(ConcatRows(q.Rows(0, 100), q.Rows(100, 150)), []int{0, 100, 150},
+		[]*tensor.Tensor{k.Rows(0, 100), k}, []*tensor.Tensor{v.Rows(0, 100), v}, AttnOptions{Causal: true, Prefix: []int{p, p}})
+	sameBits(t, "cached behind a prefix", Floats(batch), Floats(whole))
 }
 
 // TestSequencesAlone: attention and the loss of a row are the same whatever else is in the call.
@@ -115,16 +136,19 @@ func TestSequencesAlone(t *testing.T) {
 	k := CPU().FromFloats(randoms(r, n*h*d, 1), n, h, d)
 	targets := make([]int32, n)
 	starts := []int{0, 1, 71, 150}
-	for _, causal := range []bool{false, true} {
-		o := AttnOptions{Causal: causal}
+	for _, o := range []AttnOptions{{}, {Causal: true}, {Causal: true, Prefix: []int{1, 66, 9}}} {
 		all := Attention(q, k, k, Segments{QStart: starts}, o)
 		_, nll := SoftmaxCrossEntropy(q.Reshape(n, h*d), targets, 1)
 		for s := range 3 {
 			lo, hi := starts[s], starts[s+1]
-			one := Attention(q.Rows(lo, hi), k.Rows(lo, hi), k.Rows(lo, hi), Segments{QStart: []int{0, hi - lo}}, o)
+			alone := o
+			if o.Prefix != nil {
+				alone.Prefix = o.Prefix[s : s+1]
+			}
+			one := Attention(q.Rows(lo, hi), k.Rows(lo, hi), k.Rows(lo, hi), Segments{QStart: []int{0, hi - lo}}, alone)
 			sameBits(t, fmt.Sprintf("sequence %d alone", s), Floats(one), Floats(all.Rows(lo, hi)))
-			_, alone := SoftmaxCrossEntropy(q.Reshape(n, h*d).Rows(lo, hi), targets[lo:hi], 1)
-			sameBits(t, "loss of rows alone", Floats(alone), Floats(nll.Rows(lo, hi)))
+			_, loss := SoftmaxCrossEntropy(q.Reshape(n, h*d).Rows(lo, hi), targets[lo:hi], 1)
+			sameBits(t, "loss of rows alone", Floats(loss), Floats(nll.Rows(lo, hi)))
 		}
 	}
 }
@@ -366,7 +390,7 @@ func TestShapeErrors(t *testing.T) {
 		f    func()
 		want string
 	}{
-		{func() { Linear(x, z("q_proj", 6, 4), nil) }, `linear: w "q_proj" is (6, 4) f32, want (N, 6) f32 or bf16 for x (4, 6) f32`},
+		{func() { Linear(x, z("q_proj", 6, 4), nil) }, `linear: w "q_proj" is (6, 4) f32, want (N, 6) f32, bf16 or f16 for x (4, 6) f32`},
 		{func() { Linear(x, z("", 3, 6), z("bias", 2)) }, `linear: b "bias" is (2) f32, want (3) f32`},
 		{func() { MatMul(x, z("c_attn", 4, 6), nil) }, `matmul: w "c_attn" is (4, 6) f32, want (6, N) f32 or bf16 for x (4, 6) f32`},
 		{func() { Linear(x, nil, nil) }, `linear: w is nil, want (N, 6)`},
@@ -384,6 +408,14 @@ func TestShapeErrors(t *testing.T) {
 		{func() {
 			Attention(z("", 4, 2, 2), z("", 3, 2, 2), z("", 3, 2, 2), Segments{QStart: []int{0, 4}, KStart: []int{0, 3}}, AttnOptions{Causal: true})
 		}, `attention: keys of sequence 0 is 3, want at least one, and with Causal as many as its 4 queries`},
+		{func() {
+			Attention(z("", 4, 2, 2), z("", 4, 2, 2), z("", 4, 2, 2), Segments{QStart: []int{0, 4}}, AttnOptions{Causal: true, Prefix: []int{1, 2}})
+		}, `attention: o.Prefix is [1 2], want one number for each of the 1 sequences`},
+		{func() {
+			Attention(z("", 4, 2, 2), z("", 4, 2, 2), z("", 4, 2, 2), Segments{QStart: []int{0, 4}}, AttnOptions{Prefix: []int{1}})
+		}, `attention: o.Prefix is [1], want nil without Causal`},
+		{func() { MixRows(z("", 4, 2), Mix{Starts: []int{0, 1}, Index: []int32{4}, Weight: []float32{1}}) }, `mix rows: m.Index[0] is 4, want an index in [0, 4)`},
+		{func() { MixRows(z("", 4, 2), Mix{Starts: []int{0, 1}, Index: []int32{0}}) }, `mix rows: m.Weight is 0, want 1 weights, one for each index`},
 		{func() { AttentionCached(z("", 4, 3, 2), []int{0, 4}, nil, nil, AttnOptions{}) }, `attention cached: ks and vs is 0 and 0, want 1, one for each sequence`},
 		{func() { MeanRows(x, []int{0, 2, 3}) }, `mean rows: starts is [0 2 3], want cumulative lengths from 0 to 4`},
 		{func() { Columns(x, 2, 7) }, `columns: lo, hi is 2, 7, want 0 <= lo < hi <= 6`},
@@ -442,6 +474,55 @@ func TestCast(t *testing.T) {
 	into := CPU().Zeros(tensor.BF16, 5, 7)
 	SetFloats(into, Floats(w))
 	sameBits(t, "set floats", Floats(into), Floats(half))
+}
+
+// TestF16Weights: in ops and in Linear's registers a binary16 weight is its widened self, LoRA and gradients included.
+func TestF16Weights(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	const n, k, rank = 21, 37, 3
+	raw := make([]byte, 2*n*k)
+	for i := range raw {
+		raw[i] = byte(r.Uint32())
+		if i%2 == 1 {
+			raw[i] &= 0xbf // finite and less than 2
+		}
+	}
+	half := CPU().FromBytes(raw, tensor.F16, n, k)
+	wide := Cast(half, tensor.F32)
+	sameBits(t, "floats", Floats(half), Floats(wide))
+	sameBits(t, "bf16", Floats(Cast(half, tensor.BF16)), Floats(Cast(wide, tensor.BF16)))
+	if string(Bytes(half)) != string(raw) {
+		t.Error("the bits of a weight changed")
+	}
+	sameBits(t, "embedding", Floats(Embedding(half, []int32{4, 0, 4})), Floats(Embedding(wide, []int32{4, 0, 4})))
+	for _, rows := range []int{1, 3, 9} {
+		in := randoms(r, rows*k, 1)
+		a := Adapter{A: CPU().FromFloats(randoms(r, rank*k, 1), rank, k), B: CPU().FromFloats(randoms(r, n*rank, 1), n, rank), Scale: 2}
+		run := func(w *tensor.Tensor) []*tensor.Tensor {
+			x := CPU().FromFloats(in, rows, k)
+			leaves := []*tensor.Tensor{x, a.A, a.B}
+			for _, l := range leaves {
+				l.SetRequiresGrad(true)
+				l.ZeroGrad()
+			}
+			tape := tensor.NewTape()
+			adapter := a
+			adapter.A, adapter.B = tape.Track(a.A), tape.Track(a.B)
+			tracked := tape.Track(x)
+			y := Add(Linear(tracked, w, nil), LinearLoRA(tracked, w, nil, adapter))
+			out := []*tensor.Tensor{CPU().FromFloats(Floats(y), y.Shape()...)}
+			tape.Backward(Sum(Mul(y, y)))
+			for _, l := range leaves {
+				out = append(out, CPU().FromFloats(Floats(l.Grad()), l.Shape()...))
+			}
+			tape.Release()
+			return out
+		}
+		got, want := run(half), run(wide)
+		for i, name := range []string{"y", "dx", "dA", "dB"} {
+			sameBits(t, fmt.Sprintf("%s with %d rows", name, rows), Floats(got[i]), Floats(want[i]))
+		}
+	}
 }
 
 // TestCopyInto writes rows of a cache.

@@ -3,22 +3,24 @@ package tensor
 // DType is the type of a tensor's elements.
 type DType uint8
 
-// The element types: IEEE float32, its upper half (bfloat16), and 32-bit signed integers.
+// The element types: IEEE float32, its upper half (bfloat16), 32-bit signed integers, and IEEE binary16, which only
+// weights are: it is read and widened, never written.
 const (
 	F32 DType = iota
 	BF16
 	I32
+	F16
 )
 
 // Size is the number of bytes of an element.
 func (d DType) Size() int {
-	if d == BF16 {
+	if d == BF16 || d == F16 {
 		return 2
 	}
 	return 4
 }
 
-// String is f32, bf16 or i32.
+// String is f32, bf16, i32 or f16.
 func (d DType) String() string {
 	switch d {
 	case F32:
@@ -27,6 +29,8 @@ func (d DType) String() string {
 		return "bf16"
 	case I32:
 		return "i32"
+	case F16:
+		return "f16"
 	}
 	return "dtype?"
 }

@@ -129,3 +129,66 @@ func TestPool(t *testing.T) {
 	}
 	runtime.KeepAlive(kept)
 }
+
+// TestScope: what a scope makes is freed at its end, but for its result and what a backward reads.
+func TestScope(t *testing.T) {
+	d := NewDevice(&heap{})
+	leaf := d.Zeros(F32, 100)
+	leaf.SetRequiresGrad(true)
+	used := func() int { n, _, _ := d.Usage(); return n }
+	tape := NewTape()
+	x, before := tape.Track(leaf), used()
+	var saved *Tensor
+	y := tape.Scope(func(xs ...*Tensor) *Tensor {
+		tape.Empty(d, F32, 100)
+		saved = tape.Empty(d, F32, 100)
+		out := tape.Empty(d, F32, 100)
+		tape.Record("test", out, []*Tensor{saved, xs[0]}, func(*Tensor) { saved.Buffer() })
+		return out.Reshape(10, 10)
+	}, x)
+	if got := used() - before; got != 2*class(400) {
+		t.Errorf("%d bytes after the scope, want the result and what is saved: %d", got, 2*class(400))
+	}
+	tape.Drop(saved) // is read
+	tape.Drop(x)     // is not the tape's
+	tape.Drop(y)
+	if got := used() - before; got != class(400) {
+		t.Errorf("%d bytes after the drop, want what is saved: %d", got, class(400))
+	}
+	tape.Release()
+	if got := used(); got != before {
+		t.Errorf("%d bytes after the release, want %d", got, before)
+	}
+	var none *Tape
+	none.Drop(none.Scope(func(xs ...*Tensor) *Tensor { return xs[0] }, leaf))
+	if leaf.st.freed {
+		t.Error("no tape frees")
+	}
+}
+
+// TestPoolBound: buffers of sizes that are not asked for again make room for those that are.
+func TestPoolBound(t *testing.T) {
+	mem := &heap{}
+	d := NewDevice(mem)
+	const mb = 1 << 20
+	for size := 40 * mb; size > 20*mb; size -= mb {
+		d.Empty(F32, size/4).Free()
+	}
+	_, peak, pooled := d.Usage()
+	if peak != 40*mb || d.Held() > peak+d.pool.slack() || mem.live != pooled {
+		t.Errorf("one tensor of at most %d bytes at once: peak %d, held %d, pooled %d, allocated %d", 40*mb, peak, d.Held(), pooled, mem.live)
+	}
+	d.Trim()
+	a, b, c := d.Empty(F32, 2*mb), d.Empty(F32, mb/2), d.Empty(F32, mb/4)
+	a.Free()
+	b.Free()
+	c.Free()
+	d.pool.drop(mb + 1)
+	if d.pool.cached != 9*mb || len(d.pool.free[2*mb]) != 0 {
+		t.Errorf("%d bytes left, want the smallest buffer that suffices dropped, of %d", d.pool.cached, 2*mb)
+	}
+	d.pool.drop(9 * mb)
+	if d.pool.cached != 0 {
+		t.Errorf("%d bytes left after all had to go", d.pool.cached)
+	}
+}

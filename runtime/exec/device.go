@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"lightbox/kernels/ops"
@@ -33,16 +34,23 @@ func Use(name string, threads int) (Device, func(context.Context) context.Contex
 	}
 	ops.SetThreads(threads)
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
+		collector()
 	}
 	d := Device{Kind: "cpu", ISA: ops.PathName(), Model: processor(), Threads: ops.Threads()}
 	return d, func(ctx context.Context) context.Context { return ops.With(ctx, ops.CPU()) }, nil
 }
 
-// gcPercent makes Go collect at a smaller growth of the heap than it would:
-// tensors are large and without pointers, so that collecting costs next to
-// nothing, and waiting for the heap to double costs memory.
-const gcPercent = 40
+// collector makes Go collect when its heap has grown by two fifths, since what
+// it holds here (pictures, samples) is large and without pointers, but not
+// before some six megabytes are new: tensors are not in it, so that it may be
+// small, and collecting a small heap at every little growth takes time. The
+// floor is never touched and so takes no memory.
+var collector = sync.OnceFunc(func() {
+	debug.SetGCPercent(40)
+	floor = make([]byte, 16<<20)
+})
+
+var floor []byte
 
 // processor is the CPU's name as it calls itself.
 func processor() string {
@@ -75,8 +83,8 @@ func Measure() Rates {
 }
 
 // settle gives back what the last steps left behind, so that a step's memory
-// is its own: tensors that nobody holds go to the device's pool, the pool to
-// Go's heap, the heap to the system.
+// is its own: tensors that nobody holds go to the device's pool, the pool and
+// Go's heap to the system.
 func settle() {
 	runtime.GC()
 	ops.CPU().Trim()

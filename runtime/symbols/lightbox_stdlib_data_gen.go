@@ -11,8 +11,10 @@ func table_lightbox_stdlib_data() members {
 	return members{
 		"Example":        reflect.ValueOf((*data.Example)(nil)),
 		"Folder":         reflect.ValueOf(data.Folder),
+		"Glimpse":        reflect.ValueOf(data.Glimpse),
 		"Images":         reflect.ValueOf(data.Images),
 		"Join":           reflect.ValueOf(data.Join),
+		"Look":           reflect.ValueOf((*data.Look)(nil)),
 		"ModalityOf":     reflect.ValueOf(data.ModalityOf),
 		"ModalitySource": reflect.ValueOf((*data.ModalitySource)(nil)),
 		"Phantom":        reflect.ValueOf(data.Phantom),

@@ -9,9 +9,14 @@ import (
 
 func table_lightbox_stdlib_modality() members {
 	return members{
-		"Probe":  reflect.ValueOf(modality.Probe),
-		"Prober": reflect.ValueOf((*modality.Prober)(nil)),
-		"True":   reflect.ValueOf(modality.True),
-		"Truth":  reflect.ValueOf((*modality.Truth)(nil)),
+		"Classifier":    reflect.ValueOf((*modality.Classifier)(nil)),
+		"Confusion":     reflect.ValueOf((*modality.Confusion)(nil)),
+		"Probe":         reflect.ValueOf(modality.Probe),
+		"Prober":        reflect.ValueOf((*modality.Prober)(nil)),
+		"ResNet":        reflect.ValueOf(modality.ResNet),
+		"ResNet50":      reflect.ValueOf(modality.ResNet50),
+		"ResNetOptions": reflect.ValueOf((*modality.ResNetOptions)(nil)),
+		"True":          reflect.ValueOf(modality.True),
+		"Truth":         reflect.ValueOf((*modality.Truth)(nil)),
 	}
 }

@@ -24,6 +24,7 @@ func table_lightbox_stdlib_models() members {
 		"Load":          reflect.ValueOf(models.Load),
 		"New":           reflect.ValueOf(models.New),
 		"Option":        reflect.ValueOf((*models.Option)(nil)),
+		"PadToSquare":   reflect.ValueOf(models.PadToSquare),
 		"Paper":         reflect.ValueOf(models.Paper),
 		"TextConfig":    reflect.ValueOf((*models.TextConfig)(nil)),
 		"Tiny":          reflect.ValueOf(models.Tiny),

@@ -60,6 +60,9 @@ func beamSearch(ctx context.Context, m model.Model, o Options, s *sequence, room
 		}
 		logits := ops.Floats(m.Logits(m.Hidden(b))) // (beams, V)
 		b.Tape.Release()
+		if length > 1 {
+			bar(logits, len(logits)/len(running), m.Info().Barred)
+		}
 		top := continuations(logits, running, max(2, 1+len(eos))*k)
 		all := true // every candidate ends here
 		for i := range top {

@@ -10,11 +10,8 @@ import (
 	"lightbox/stdlib/models/model"
 )
 
-// guesses for the estimate of a plan, where the set is not read yet
-const (
-	guessExamples = 100
-	guessPrompt   = 32
-)
+// guess for the estimate of a plan, where the set is not read yet
+const guessExamples = 100
 
 // captionsCost takes it that captions use half of the tokens that they may.
 func captionsCost(s step.Step) step.Cost {
@@ -34,12 +31,26 @@ func captionsCost(s step.Step) step.Cost {
 		note = fmt.Sprintf("%d examples", n)
 	}
 	batch := max(1, min(o.BatchSize, n))
-	u, err := model.Measured(fmt.Sprint(s.Op.Name, s.In[0].Key(), o.Beams, o.MaxNewTokens, batch), func() (usage, error) {
+	var looks []model.Look
+	for _, l := range data.Glimpse(s.In[len(s.In)-1], "") {
+		looks = append(looks, model.Look(l))
+	}
+	u, err := model.Measured(fmt.Sprint(s.Op.Name, s.In[0].Key(), o.Beams, o.MaxNewTokens, o.Question, batch, n, looks), func() (usage, error) {
 		m, err := p.Skeleton()
 		if err != nil {
 			return usage{}, err
 		}
-		return measure(m, o, batch)
+		mean, longest, err := model.Typical(m, model.Shapes(m, looks, len(o.Question), false), batch, n/batch)
+		if err != nil {
+			return usage{}, err
+		}
+		u, err := measure(m, o, mean, batch)
+		if err == nil && longest != mean {
+			var peak usage
+			peak, err = measure(m, o, longest, batch)
+			u.Estimate = peak.Estimate
+		}
+		return u, err
 	})
 	if err != nil {
 		return step.Cost{}
@@ -66,13 +77,9 @@ type usage struct {
 	sample               int64   // bytes of an encoded example
 }
 
-// measure writes the beginning of blank captions.
-func measure(m model.Model, o Options, batch int) (usage, error) {
-	size := m.Info().ImageSize
-	sample, err := m.Blank(size[0], size[1], guessPrompt, 0)
-	if err != nil {
-		return usage{}, err
-	}
+// measure writes the beginning of captions of the sample.
+func measure(m model.Model, o Options, sample *model.Sample, batch int) (usage, error) {
+	var err error
 	k := max(1, o.Beams)
 	u := usage{seqs: batch, sample: 4 * int64(len(sample.Pixels)+2*len(sample.IDs))}
 	if k > 1 {

@@ -2,6 +2,7 @@ package generate
 
 import (
 	"context"
+	"math"
 	"slices"
 
 	"lightbox/kernels/ops"
@@ -96,6 +97,11 @@ func prefill(ctx context.Context, m model.Model, o Options, seqs []*sequence) ([
 func choose(m model.Model, b *model.Batch, seqs []*sequence) []int32 {
 	defer b.Tape.Release()
 	logits := m.Logits(m.Hidden(b))
+	if barred := m.Info().Barred; len(barred) > 0 && b.Samples == nil {
+		all := ops.Floats(logits)
+		bar(all, logits.Dim(-1), barred)
+		logits.SetFloats(all)
+	}
 	if seqs[0].draw == nil {
 		return ops.Argmax(logits)
 	}
@@ -105,4 +111,13 @@ func choose(m model.Model, b *model.Batch, seqs []*sequence) []int32 {
 		out[i] = s.draw.next(all[i*vocab : (i+1)*vocab])
 	}
 	return out
+}
+
+// bar takes tokens out of the choice of every row of logits.
+func bar(logits []float32, vocab int, tokens []int32) {
+	for at := 0; at < len(logits); at += vocab {
+		for _, t := range tokens {
+			logits[at+int(t)] = float32(math.Inf(-1))
+		}
+	}
 }

@@ -35,7 +35,7 @@ func tiny(t *testing.T, name string) model.Model {
 func mistral(t *testing.T) model.Model {
 	t.Helper()
 	m, err := llava.New([]byte(`{"image_token_index":32000,"text_config":{"model_type":"mistral","vocab_size":32064,
-		"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":32,"num_key_value_heads":8,"intermediate_size":14336}}`))
+		"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":32,"num_key_value_heads":8,"intermediate_size":14336,"sliding_window":null}}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -67,7 +67,7 @@ type probeParams struct {
 }
 
 // visionCost estimates the vision features of n images.
-func (p probeParams) visionCost(base step.Ref, n int, exact bool) step.Cost {
+func (p probeParams) visionCost(base, set step.Ref, n int, exact bool) step.Cost {
 	if p.Skeleton == nil || n == 0 {
 		return step.Cost{}
 	}
@@ -76,19 +76,25 @@ func (p probeParams) visionCost(base step.Ref, n int, exact bool) step.Cost {
 		model.Estimate
 		host, features int64 // bytes of the encoded images, and of one image's features
 	}
-	u, err := model.Measured(fmt.Sprint("modality ", base.Key(), batch), func() (usage, error) {
+	var looks []model.Look
+	for _, l := range data.Glimpse(set, "") {
+		looks = append(looks, model.Look(l))
+	}
+	u, err := model.Measured(fmt.Sprint("modality ", base.Key(), batch, n, looks), func() (usage, error) {
 		m, err := p.Skeleton()
 		if err != nil {
 			return usage{}, err
 		}
-		info := m.Info()
-		one, err := m.Blank(info.ImageSize[0], info.ImageSize[1], 1, 0)
+		mean, longest, err := model.Typical(m, model.Shapes(m, looks, 1, false), batch, n/batch)
 		if err != nil {
 			return usage{}, err
 		}
-		samples := slices.Repeat([]*model.Sample{one}, batch)
-		e := model.Measure(m, func(m model.Model, _ *ops.Meter) { pooled(m, samples) })
-		return usage{e, int64(4 * batch * len(one.Pixels)), int64(8 * info.VisionHidden)}, nil
+		run := func(s *model.Sample) model.Estimate {
+			return model.Measure(m, func(m model.Model, _ *ops.Meter) { pooled(m, slices.Repeat([]*model.Sample{s}, batch)) })
+		}
+		e := run(longest)
+		e.FLOPs = run(mean).FLOPs
+		return usage{e, int64(4 * batch * len(longest.Pixels)), int64(8 * m.Info().VisionHidden)}, nil
 	})
 	if err != nil {
 		return step.Cost{}
@@ -105,7 +111,7 @@ func (p probeParams) visionCost(base step.Ref, n int, exact bool) step.Cost {
 var probeOp = &step.Op{Name: "modality.Probe", Version: "1",
 	Cost: func(s step.Step) step.Cost {
 		counts, exact := data.Count(s.In[len(s.In)-1])
-		return s.Params.(probeParams).visionCost(s.In[0], counts["train"]+counts["valid"], exact)
+		return s.Params.(probeParams).visionCost(s.In[0], s.In[len(s.In)-1], counts["train"]+counts["valid"], exact)
 	},
 	Run: func(ctx *step.Context, dir string) error {
 		in := ctx.Step().In
@@ -257,7 +263,7 @@ func openProbe(dir string) (*linear, probeArtifact, error) {
 var guessOp = &step.Op{Name: "modality.guess", Version: "1",
 	Cost: func(s step.Step) step.Cost {
 		counts, exact := data.Count(s.In[1])
-		return s.Params.(probeParams).visionCost(s.In[2], data.Total(counts), exact)
+		return s.Params.(probeParams).visionCost(s.In[2], s.In[1], data.Total(counts), exact)
 	},
 	Run: func(ctx *step.Context, dir string) error {
 		in := ctx.Step().In

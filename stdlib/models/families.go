@@ -11,7 +11,9 @@ import (
 	"lightbox/stdlib/models/cnntransformer"
 	"lightbox/stdlib/models/idefics"
 	"lightbox/stdlib/models/llava"
+	"lightbox/stdlib/models/llavanext"
 	"lightbox/stdlib/models/model"
+	"lightbox/stdlib/models/moondream"
 	"lightbox/stdlib/models/visiongpt2"
 )
 
@@ -19,6 +21,8 @@ import (
 func families() []model.Family {
 	return []model.Family{
 		llava.Family(),
+		llavanext.Family(),
+		moondream.Family(),
 		visiongpt2.Family(),
 		cnntransformer.Family(),
 		idefics.Family(),

@@ -1,7 +1,6 @@
 package models
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +10,7 @@ import (
 	"strings"
 
 	"lightbox/stdlib/models/model"
+	"lightbox/stdlib/weights"
 )
 
 // hubName is what a repository on the Hugging Face hub is called, with an
@@ -104,52 +104,53 @@ func complete(dir, command string) error {
 	return nil
 }
 
+// tokenizers are the files, or sets of files, of which a checkpoint needs one.
+var tokenizers = [][]string{{"tokenizer.json"}}
+
 // checkpointFiles lists, sorted, the files of a checkpoint directory that its
 // use depends on, and reports all that are missing.
 func checkpointFiles(dir string) ([]string, error) {
-	var files []string
 	var errs []error
-	need := func(name string, optional bool) {
+	files := present(dir, "config.json")
+	if len(files) == 0 {
+		errs = append(errs, fmt.Errorf("checkpoint %s lacks config.json", dir))
+	}
+	tokenizer, err := anyOf(dir, tokenizers)
+	files = append(files, tokenizer...)
+	errs = append(errs, err)
+	files = append(files, present(dir,
+		"tokenizer_config.json", "special_tokens_map.json", "preprocessor_config.json", "processor_config.json",
+		"chat_template.jinja", "chat_template.json", "generation_config.json")...)
+	stored, err := weights.Files(dir)
+	files = append(files, stored...)
+	errs = append(errs, err)
+	sort.Strings(files)
+	return files, errors.Join(errs...)
+}
+
+// present lists those files of dir that are there.
+func present(dir string, names ...string) []string {
+	var files []string
+	for _, name := range names {
 		path := filepath.Join(dir, name)
 		if _, err := os.Stat(path); err == nil {
 			files = append(files, path)
-		} else if !optional {
-			errs = append(errs, fmt.Errorf("checkpoint %s lacks %s", dir, name))
 		}
 	}
-	need("config.json", false)
-	need("tokenizer.json", false)
-	for _, name := range []string{
-		"tokenizer_config.json", "special_tokens_map.json", "preprocessor_config.json", "processor_config.json",
-		"chat_template.jinja", "chat_template.json", "generation_config.json",
-	} {
-		need(name, true)
+	return files
+}
+
+// anyOf lists the files of the first set that dir has completely.
+func anyOf(dir string, sets [][]string) ([]string, error) {
+	var would []string
+	for _, set := range sets {
+		if files := present(dir, set...); len(files) == len(set) {
+			return files, nil
+		}
+		would = append(would, strings.Join(set, " with "))
 	}
-	const index = "model.safetensors.index.json"
-	raw, err := os.ReadFile(filepath.Join(dir, index))
-	if err != nil {
-		need("model.safetensors", false)
-	} else {
-		var idx struct {
-			WeightMap map[string]string `json:"weight_map"`
-		}
-		if err := json.Unmarshal(raw, &idx); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", filepath.Join(dir, index), err))
-		}
-		need(index, false)
-		seen := map[string]bool{}
-		for _, f := range idx.WeightMap {
-			seen[f] = true
-		}
-		shards := make([]string, 0, len(seen))
-		for f := range seen {
-			shards = append(shards, f)
-		}
-		sort.Strings(shards)
-		for _, f := range shards {
-			need(f, false)
-		}
+	if len(would) == 1 {
+		return nil, fmt.Errorf("checkpoint %s lacks %s", dir, would[0])
 	}
-	sort.Strings(files)
-	return files, errors.Join(errs...)
+	return nil, fmt.Errorf("checkpoint %s lacks a tokenizer; any of these would do: %s", dir, strings.Join(would, ", "))
 }

@@ -30,6 +30,7 @@ type loadParams struct {
 	Ref    string `key:"local"` // as the recipe names it
 	Path   string `key:"local"` // directory; "" for an embedded one
 	Digest string // of an embedded checkpoint
+	Pad    bool   // PadToSquare
 }
 
 var loadOp = &step.Op{Name: "models.Load", Version: "1",
@@ -69,21 +70,23 @@ var loadOp = &step.Op{Name: "models.Load", Version: "1",
 // layout (config.json, model.safetensors or shards, tokenizer.json), or
 // "org/name" of a repository in the Hugging Face cache (HF_HOME), optionally
 // with "@revision". The result is a list of one, labelled system=ref's last part.
-// With ConfigOnly the configuration is enough, and all that can be had.
+// With ConfigOnly the configuration is enough, and all that can be had; PadToSquare
+// changes how a LLaVA-1.5 sees pictures.
 func Load(ref string, options ...Option) model.Systems {
 	label := frame.Labels{}.Set("system", filepath.Base(ref))
-	if only, err := readOptions(options); err != nil {
+	only, pad, err := readOptions(options)
+	if err != nil {
 		return model.NewSystems(model.System{Labels: label, Base: step.Bad(loadOp, err)})
-	} else if only {
+	}
+	if only {
 		config, err := findConfig(ref)
 		return configOnly(label, ref, config, err)
 	}
 	bad := func(err error) model.Systems {
 		return model.NewSystems(model.System{Labels: label, Base: step.Bad(loadOp, err)})
 	}
-	p := loadParams{Ref: ref}
+	p := loadParams{Ref: ref, Pad: pad}
 	var config []byte
-	var err error
 	if ref == TinyLLaVA {
 		p.Digest, config, err = embedded()
 	} else if p.Path, err = find(ref); err == nil {
@@ -96,8 +99,10 @@ func Load(ref string, options ...Option) model.Systems {
 	if err != nil {
 		return bad(fmt.Errorf("checkpoint %s: config.json: %w", ref, err))
 	}
-	if _, err := f.New(config); err != nil {
+	if m, err := f.New(config); err != nil {
 		return bad(fmt.Errorf("checkpoint %s: %w", ref, err))
+	} else if _, err := padded(m, pad); err != nil {
+		return bad(fmt.Errorf("checkpoint %s: models.PadToSquare: %w", ref, err))
 	}
 	return model.NewSystems(model.System{
 		Labels: label, Base: step.New(loadOp, p),
@@ -217,7 +222,20 @@ func Open(ctx *step.Context, base step.Ref) (model.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	return m.(model.Model).Share(), nil
+	p, _ := base.Step().Params.(loadParams)
+	return padded(m.(model.Model).Share(), p.Pad)
+}
+
+// padded is m, or with pad m as it pads pictures to a square.
+func padded(m model.Model, pad bool) (model.Model, error) {
+	if !pad {
+		return m, nil
+	}
+	p, ok := m.(model.SquarePadder)
+	if !ok {
+		return nil, fmt.Errorf("family %s does not pad pictures to a square", m.Info().Family)
+	}
+	return p.PadToSquare()
 }
 
 // Join puts lists one after another.

@@ -15,6 +15,7 @@ import (
 	"lightbox/stdlib/models/llava"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/nn"
+	"lightbox/stdlib/vision"
 )
 
 // tiny writes a checkpoint with random weights to dir.
@@ -66,7 +67,7 @@ func TestLoadErrors(t *testing.T) {
 	write(t, filepath.Join(hub, "models--org--cut", "refs", "main"), "abc")
 	write(t, filepath.Join(hub, "models--org--cut", "snapshots", "abc", "config.json"), `{"model_type":"llava","image_token_index":5}`)
 	write(t, filepath.Join(hub, "models--org--cut", "snapshots", "abc", "model.safetensors.index.json"), `{"weight_map":{"a":"s1.safetensors","b":"s2.safetensors"}}`)
-	write(t, filepath.Join(root, "next", "config.json"), `{"architectures":["LlavaNextForConditionalGeneration"]}`)
+	write(t, filepath.Join(root, "next", "config.json"), `{"architectures":["LlavaOnevisionForConditionalGeneration"]}`)
 	write(t, filepath.Join(root, "near", "config.json"), `{"architectures":["LlavaForConditionalGenerations"]}`)
 	write(t, filepath.Join(root, "none", "config.json"), `{}`)
 	write(t, filepath.Join(root, "bare", "config.json"), `{"model_type":"llava","text_config":{"hidden_size":0}}`)
@@ -78,12 +79,12 @@ func TestLoadErrors(t *testing.T) {
 		{"tiny-lava", `no checkpoint "tiny-lava": want "tiny-llava", an existing directory, or org/name`},
 		{"tiny-lava", `did you mean "tiny-llava"?`},
 		{"./nowhere", `no checkpoint "./nowhere"`},
-		{filepath.Join(root, "next"), `unknown architecture "LlavaNextForConditionalGeneration"; known: LlavaForConditionalGeneration`},
+		{filepath.Join(root, "next"), `unknown architecture "LlavaOnevisionForConditionalGeneration"; known: LlavaForConditionalGeneration`},
 		{filepath.Join(root, "near"), `did you mean "LlavaForConditionalGeneration"?`},
 		{filepath.Join(root, "none"), "names neither architectures nor model_type; known architectures: LlavaForConditionalGeneration"},
 		{filepath.Join(root, "bare"), "text_config: hidden_size is 0; want at least 1"},
 		{filepath.Join(root, "half"), "lacks tokenizer.json"},
-		{filepath.Join(root, "half"), "lacks model.safetensors"},
+		{filepath.Join(root, "half"), "lacks its weights; any of these would do: model.safetensors, model.safetensors.index.json, pytorch_model.bin, pytorch_model.bin.index.json"},
 		{filepath.Join(root, "none", "config.json"), "is a file; want the directory that holds config.json"},
 		{root, "config.json: no such file"},
 	} {
@@ -206,6 +207,62 @@ func TestOpenShares(t *testing.T) {
 	a.Slots()[0].Linear.Adapters = append(a.Slots()[0].Linear.Adapters, &nn.LoRA{})
 	if len(b.Slots()[0].Linear.Adapters) != 0 {
 		t.Error("an adapter of one stands in the other")
+	}
+}
+
+// TestPadToSquare: the option changes the plan's key and the pixels, stays with an export, and is LLaVA-1.5's alone.
+func TestPadToSquare(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "m")
+	tiny(t, dir)
+	plain, padded := Load(dir), Load(dir, PadToSquare)
+	if errs := planErrors(padded); errs != "" {
+		t.Fatal(errs)
+	}
+	if plain.Refs()[0].Key() == padded.Refs()[0].Key() {
+		t.Error("the plan's key does not know of the option")
+	}
+	pixels := func(s model.Systems) []float32 {
+		t.Helper()
+		ref := s.Refs()[0]
+		m, err := Open(step.NewContext(context.Background(), step.Env{Step: step.Step{In: []step.Ref{ref}}, Dirs: map[step.Key]string{ref.ID(): ""}}), ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		im := vision.New(40, 20)
+		for i := range im.Pix {
+			im.Pix[i] = byte(7 * i)
+		}
+		x, err := m.Encode(model.Input{Image: im, Prompt: "What?"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := vision.DefaultCLIPProcessor()
+		p.Size, p.CropSize, p.PadToSquare = vision.Size{ShortestEdge: 28}, vision.Size{Height: 28, Width: 28}, m.Info().Preprocessing["pad_to_square"] == true
+		if want, err := p.Process(im); err != nil || !slices.Equal(x.Pixels, want.Data) {
+			t.Errorf("pixels are not what %v says (%v)", m.Info().Preprocessing, err)
+		}
+		return x.Pixels
+	}
+	cut, whole := pixels(plain), pixels(padded)
+	if slices.Equal(cut, whole) {
+		t.Error("the option changes no pixel")
+	}
+	to := filepath.Join(t.TempDir(), "exported")
+	e := Export(padded, ExportOptions{Dir: to, DType: "f32"})
+	run(t, e.Refs()[0], map[step.Key]string{padded.Refs()[0].ID(): ""})
+	if !slices.Equal(pixels(Load(to)), whole) {
+		t.Error("an export forgets that pictures are padded")
+	}
+	next := filepath.Join(t.TempDir(), "next")
+	write(t, filepath.Join(next, "config.json"), `{"model_type":"llava_next","text_config":{"vocab_size":32064}}`)
+	for want, s := range map[string]model.Systems{
+		"models.PadToSquare: family llava_next does not pad": Load(next, PadToSquare),
+		"give it to models.Load":                             Paper(PadToSquare),
+		`option "pad"; known: models.ConfigOnly`:             Load(dir, "pad"),
+	} {
+		if got := planErrors(s); !strings.Contains(got, want) {
+			t.Errorf("got %s\nwant %q", got, want)
+		}
 	}
 }
 

@@ -55,6 +55,10 @@ type Option string
 // weights. Of the paper's systems the binary carries the configurations.
 const ConfigOnly Option = "config only"
 
+// PadToSquare has a LLaVA-1.5 pad pictures to a square with the mean colour, as the original did, where the published
+// settings cut the middle out.
+const PadToSquare Option = "pad to square"
+
 type configParams struct {
 	Ref    string `key:"local"`
 	Config string // config.json
@@ -108,7 +112,10 @@ func findConfig(ref string) ([]byte, error) {
 // (LVLM, SVLM, baseline). With ConfigOnly nothing but their configurations is needed; otherwise each must be in the
 // Hugging Face cache, and the baselines, which nobody has published, are left out: see Baselines.
 func Paper(options ...Option) model.Systems {
-	only, err := readOptions(options)
+	only, pad, err := readOptions(options)
+	if err == nil && pad {
+		err = errors.New("models.PadToSquare is for one checkpoint of LLaVA-1.5: give it to models.Load")
+	}
 	var out []model.Systems
 	for _, c := range cards() {
 		label := frame.Labels{}.Set("system", c.System).Set("group", c.Group)
@@ -125,15 +132,19 @@ func Paper(options ...Option) model.Systems {
 	return model.Join(out...)
 }
 
-// readOptions tells whether ConfigOnly is among the options, and reports what is no option.
-func readOptions(options []Option) (configOnly bool, err error) {
+// readOptions tells which options are set, and reports what is no option.
+func readOptions(options []Option) (configOnly, padToSquare bool, err error) {
 	for _, o := range options {
-		if o != ConfigOnly {
-			return false, fmt.Errorf("option %q; known: models.ConfigOnly", string(o))
+		switch o {
+		case ConfigOnly:
+			configOnly = true
+		case PadToSquare:
+			padToSquare = true
+		default:
+			return false, false, fmt.Errorf("option %q; known: models.ConfigOnly, models.PadToSquare", string(o))
 		}
-		configOnly = true
 	}
-	return configOnly, nil
+	return configOnly, padToSquare, nil
 }
 
 // errConfigOnly is why a system without weights cannot be opened.

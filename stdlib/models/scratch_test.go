@@ -40,7 +40,7 @@ func TestNew(t *testing.T) {
 		}
 	})
 	ref := s.All()[0].Base
-	if dir := os.Getenv("LIGHTBOX_REFERENCE_OUT"); dir != "" { // for llava/testdata/check_saved.py
+	if dir := os.Getenv("LIGHTBOX_REFERENCE_OUT"); dir != "" { // for clipllama/testdata/check_saved.py
 		dir = filepath.Join(dir, "new")
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)

@@ -6,11 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"sort"
-	"strings"
 )
 
 // maxHeader is the longest header that the reference implementation accepts.
@@ -38,7 +38,6 @@ func (i Info) Numel() int64 {
 type Archive struct {
 	path     string
 	files    []string
-	names    []string // sorted
 	tensors  map[string]entry
 	metadata map[string]string
 	closers  []func() error
@@ -49,33 +48,52 @@ type entry struct {
 	data []byte
 }
 
-// Open maps the file at path. Given a directory it opens the checkpoint there:
-// model.safetensors, or the shards that model.safetensors.index.json names.
+// New is an archive without tensors; Put adds what another format holds. path is
+// what errors call it.
+func New(path string) *Archive {
+	return &Archive{path: path, tensors: map[string]entry{}, metadata: map[string]string{}}
+}
+
+// Put adds a tensor, whose data must not change afterwards.
+func (a *Archive) Put(info Info, data []byte) error {
+	if old, ok := a.tensors[info.Name]; ok {
+		return fmt.Errorf("safetensors: %s: tensor %q stands in %s too", info.File, info.Name, old.File)
+	}
+	if want := info.Numel() * int64(info.DType.Size()); int64(len(data)) != want {
+		return fmt.Errorf("safetensors: %s: tensor %q has %d bytes; want %d for %s %v", info.File, info.Name, len(data), want, info.DType, info.Shape)
+	}
+	a.tensors[info.Name] = entry{info, data}
+	return nil
+}
+
+// Own makes Close call f too, and lists file among the opened ones.
+func (a *Archive) Own(file string, f func() error) {
+	a.files = append(a.files, file)
+	a.closers = append(a.closers, f)
+}
+
+// Open maps the file at path. Given a directory it opens model.safetensors there,
+// or the shards that model.safetensors.index.json names; package weights knows
+// the checkpoints of other formats too.
 func Open(path string) (*Archive, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("safetensors: %w", err)
 	}
-	a := &Archive{path: path, tensors: map[string]entry{}, metadata: map[string]string{}}
+	index, one := filepath.Join(path, "model.safetensors.index.json"), filepath.Join(path, "model.safetensors")
 	switch {
 	case !info.IsDir():
-		err = a.add(path, nil)
-	case exists(filepath.Join(path, "model.safetensors.index.json")):
-		err = a.addShards(path, filepath.Join(path, "model.safetensors.index.json"))
-	case exists(filepath.Join(path, "model.safetensors")):
-		err = a.add(filepath.Join(path, "model.safetensors"), nil)
-	default:
-		err = fmt.Errorf("safetensors: %s: found neither model.safetensors nor model.safetensors.index.json", path)
+		return openFile(path)
+	case exists(index):
+		return OpenIndex(index, openFile)
+	case exists(one):
+		a, err := openFile(one)
+		if err == nil {
+			a.path = path
+		}
+		return a, err
 	}
-	if err != nil {
-		return nil, errors.Join(err, a.Close())
-	}
-	a.names = make([]string, 0, len(a.tensors))
-	for n := range a.tensors {
-		a.names = append(a.names, n)
-	}
-	sort.Strings(a.names)
-	return a, nil
+	return nil, fmt.Errorf("safetensors: %s: found neither model.safetensors nor model.safetensors.index.json", path)
 }
 
 func exists(path string) bool {
@@ -83,17 +101,27 @@ func exists(path string) bool {
 	return err == nil
 }
 
+// openFile maps one file.
+func openFile(path string) (*Archive, error) {
+	data, closer, err := MapFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("safetensors: %w", err)
+	}
+	a := New(path)
+	a.Own(path, closer)
+	if err := a.parse(data); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	return a, nil
+}
+
 // Parse reads an archive that lies in memory (an embedded checkpoint). name
 // stands for the file in errors; data must not change afterwards.
 func Parse(name string, data []byte) (*Archive, error) {
-	a := &Archive{path: name, tensors: map[string]entry{}, metadata: map[string]string{}}
-	if err := a.parse(name, data, nil); err != nil {
+	a := New(name)
+	if err := a.parse(data); err != nil {
 		return nil, err
 	}
-	for n := range a.tensors {
-		a.names = append(a.names, n)
-	}
-	sort.Strings(a.names)
 	return a, nil
 }
 
@@ -104,7 +132,7 @@ func (a *Archive) Path() string { return a.path }
 func (a *Archive) Files() []string { return slices.Clone(a.files) }
 
 // Names lists the tensors, sorted.
-func (a *Archive) Names() []string { return slices.Clone(a.names) }
+func (a *Archive) Names() []string { return slices.Sorted(maps.Keys(a.tensors)) }
 
 // Metadata is the header's __metadata__ (of the last shard that has one).
 func (a *Archive) Metadata() map[string]string { return a.metadata }
@@ -142,58 +170,10 @@ func (a *Archive) Close() error {
 	return errors.Join(errs...)
 }
 
-// addShards opens every file of the index and checks that each tensor stands where it says.
-func (a *Archive) addShards(dir, index string) error {
-	raw, err := os.ReadFile(index)
-	if err != nil {
-		return fmt.Errorf("safetensors: %w", err)
-	}
-	var idx struct {
-		WeightMap map[string]string `json:"weight_map"`
-	}
-	if err := json.Unmarshal(raw, &idx); err != nil {
-		return fmt.Errorf("safetensors: %s: %w", index, err)
-	}
-	if len(idx.WeightMap) == 0 {
-		return fmt.Errorf("safetensors: %s: weight_map is empty or missing", index)
-	}
-	shards := map[string][]string{}
-	for name, file := range idx.WeightMap {
-		shards[file] = append(shards[file], name)
-	}
-	files := make([]string, 0, len(shards))
-	for f := range shards {
-		files = append(files, f)
-	}
-	sort.Strings(files)
-	var errs []error
-	for _, f := range files {
-		if f != filepath.Base(f) {
-			errs = append(errs, fmt.Errorf("safetensors: %s: shard %q lies outside the directory", index, f))
-			continue
-		}
-		want := shards[f]
-		sort.Strings(want)
-		errs = append(errs, a.add(filepath.Join(dir, f), want))
-	}
-	return errors.Join(errs...)
-}
-
-// add maps one file; want lists what an index promises in it, nil without an index.
-func (a *Archive) add(path string, want []string) error {
-	data, closer, err := mapFile(path)
-	if err != nil {
-		return fmt.Errorf("safetensors: %w", err)
-	}
-	a.closers = append(a.closers, closer)
-	a.files = append(a.files, path)
-	return a.parse(path, data, want)
-}
-
 // parse reads the header of data and adds its tensors.
-func (a *Archive) parse(path string, data []byte, want []string) error {
+func (a *Archive) parse(data []byte) error {
 	bad := func(format string, args ...any) error {
-		return fmt.Errorf("safetensors: %s: %w", path, fmt.Errorf(format, args...))
+		return fmt.Errorf("safetensors: %s: %w", a.path, fmt.Errorf(format, args...))
 	}
 	if len(data) < 8 {
 		return bad("%d bytes are too few for a safetensors file: truncated?", len(data))
@@ -216,23 +196,9 @@ func (a *Archive) parse(path string, data []byte, want []string) error {
 	if err := checkLayout(entries, int64(len(body))); err != nil {
 		return bad("%w", err)
 	}
-	for _, e := range entries {
-		if old, ok := a.tensors[e.name]; ok {
-			return bad("tensor %q stands in %s too", e.name, old.File)
-		}
-		a.tensors[e.name] = entry{
-			Info: Info{Name: e.name, DType: e.DType, Shape: e.Shape, File: path},
-			data: body[e.Offsets[0]:e.Offsets[1]:e.Offsets[1]],
-		}
-	}
-	var missing []string
-	for _, name := range want {
-		if _, ok := a.tensors[name]; !ok {
-			missing = append(missing, name)
-		}
-	}
-	if len(missing) > 0 {
-		return bad("lacks %d tensors that the index places in it: %s", len(missing), strings.Join(missing, ", "))
+	for _, e := range entries { // parseHeader has seen to it that no name stands twice
+		info := Info{Name: e.name, DType: e.DType, Shape: e.Shape, File: a.path}
+		a.tensors[e.name] = entry{info, body[e.Offsets[0]:e.Offsets[1]:e.Offsets[1]]}
 	}
 	return nil
 }

@@ -37,8 +37,10 @@ func (t *trainer) tensors() map[string]*tensor.Tensor {
 	all := map[string]*tensor.Tensor{}
 	for i, p := range t.params {
 		all["param."+p.name] = p.t
-		all["m."+p.name] = t.m[i]
-		all["v."+p.name] = t.v[i]
+		if t.m[i] != nil {
+			all["m."+p.name] = t.m[i]
+			all["v."+p.name] = t.v[i]
+		}
 		if t.best != nil {
 			all["best."+p.name] = t.best[i]
 		}

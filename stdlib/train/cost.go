@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"runtime"
 
 	"lightbox/kernels/ops"
 	"lightbox/runtime/step"
@@ -12,8 +13,6 @@ import (
 // Guesses for the estimate of a plan: what is known only once the set is read.
 const (
 	guessExamples = 2000 // where the set cannot be counted
-	guessText     = 64   // tokens of prompt and caption
-	guessLoss     = 32   // of which caption
 	guessClasses  = 8    // of an attribute
 )
 
@@ -35,15 +34,32 @@ func cost(s step.Step, c Config, skeleton func() (model.Model, error), what stri
 		return step.Cost{}
 	}
 	c = c.filled()
-	n, valid, note := splits(s)
-	key := fmt.Sprint(s.Op.Name, s.In[0].Key(), what, c.BatchSize, c.GradAccumSteps, c.GradientCheckpointing, c.KeepBest, min(n, c.BatchSize*c.GradAccumSteps), min(valid, c.BatchSize), c.again(n))
-	u, err := model.Measured(key, func() (usage, error) {
+	looks := data.Glimpse(s.In[len(s.In)-1], "train")
+	return costOf(s, c, fmt.Sprint(s.In[0].Key(), what, c.Prompt, looks), func(c Config, n, valid int) (usage, error) {
 		m, err := skeleton()
 		if err != nil {
 			return usage{}, err
 		}
-		return measure(m, c, n, valid, build)
+		mean, longest, err := model.Typical(m, shapes(m, looks, c), c.BatchSize, c.steps(n)*c.GradAccumSteps)
+		if err != nil {
+			return usage{}, err
+		}
+		u, err := measure(m, c, mean, n, valid, build)
+		if err == nil && longest != mean { // the work is that of many batches, the peak that of one
+			var peak usage
+			peak, err = measure(m, c, longest, n, valid, build)
+			u.Estimate = peak.Estimate
+		}
+		return u, err
 	})
+}
+
+// costOf is cost for whatever measures a job; what tells it from others of the step's operation and configuration.
+func costOf(s step.Step, c Config, what string, measure func(c Config, n, valid int) (usage, error)) step.Cost {
+	c = c.filled()
+	n, valid, note := splits(s)
+	key := fmt.Sprint(s.Op.Name, what, c.BatchSize, c.GradAccumSteps, c.GradientCheckpointing, c.KeepBest, min(n, c.BatchSize*c.GradAccumSteps), min(valid, c.BatchSize), c.again(n))
+	u, err := model.Measured(key, func() (usage, error) { return measure(c, n, valid) })
 	if err != nil {
 		return step.Cost{}
 	}
@@ -54,6 +70,15 @@ func cost(s step.Step, c Config, skeleton func() (model.Model, error), what stri
 	flops += float64(evaluations(c, n, steps, valid)*valid) * u.valid
 	return step.Cost{FLOPs: flops, ReadBytes: float64(steps) * u.read, PeakBytes: u.Resident() + u.more(c, n, valid),
 		DiskBytes: u.disk, Note: fmt.Sprintf("%d steps of %d%s", steps, c.BatchSize*c.GradAccumSteps, note)}
+}
+
+// shapes are those of the examples at which a plan looked.
+func shapes(m model.Model, looks []data.Look, c Config) []model.Shape {
+	var out []model.Look
+	for _, l := range looks {
+		out = append(out, model.Look(l))
+	}
+	return model.Shapes(m, out, len(c.Prompt), true)
 }
 
 // usage is what a job takes.
@@ -68,51 +93,59 @@ type usage struct {
 	disk           int64 // bytes of the result
 }
 
-// measure runs two optimiser steps and an evaluation of the job on a blank model.
-func measure(m model.Model, c Config, n, valid int, build func(model.Model, *ops.Device) (job, error)) (usage, error) {
-	size := m.Info().ImageSize
-	sample, err := m.Blank(size[0], size[1], guessText, guessLoss)
-	if err != nil {
-		return usage{}, err
-	}
+// measure runs a few optimiser steps and an evaluation of the job on a model without memory, all examples being the sample.
+func measure(m model.Model, c Config, sample *model.Sample, n, valid int, build func(model.Model, *ops.Device) (job, error)) (usage, error) {
+	var err error
 	u := usage{examples: max(1, min(n, c.BatchSize*c.GradAccumSteps))}
 	u.Estimate = model.Measure(m, func(m model.Model, on *ops.Meter) {
 		var j job
 		if j, err = build(m, on.Device); err != nil {
 			return
 		}
-		for _, p := range j.params {
-			u.disk += 4 * int64(p.t.Numel())
-		}
-		t := start(on.Device, c, j, &source{m: m}, &source{m: m})
-		group := blanks(sample, u.examples, c.BatchSize, c.again(n))
-		began := on.Spent()
-		t.rehearse(0, group)
-		once := on.Spent()
-		t.rehearse(1, group)
-		twice := on.Spent()
-		if valid > 0 {
-			held := blanks(sample, min(valid, c.BatchSize), c.BatchSize, true)
-			t.obj.ended()
-			t.lossOf(held[0])
-			u.valid = (on.Spent().FLOPs - twice.FLOPs) / float64(len(held[0].items))
-			if c.KeepBest {
-				t.keepBest()
-			}
-			t.rehearse(2, group)
-		}
-		u.first, u.again, u.read = once.FLOPs-began.FLOPs, twice.FLOPs-once.FLOPs, twice.Read-once.Read
-		u.frozen = j.frozen
+		u.rehearse(on, c, j, sample, n, valid)
 	})
 	u.item = itemBytes(m.Info(), len(sample.Pixels), len(sample.IDs), sample.Rows, u.frozen)
 	u.sample = itemBytes(m.Info(), len(sample.Pixels), len(sample.IDs), sample.Rows, false)
 	return u, err
 }
 
-// rehearse is an optimiser step on examples whose values do not matter.
-func (t *trainer) rehearse(at int, group []batch) {
-	t.gradients(at, group, 1)
-	t.update(at, at+1, t.gradNorm())
+// rehearse counts what the job does to memory that is not there.
+func (u *usage) rehearse(on *ops.Meter, c Config, j job, sample *model.Sample, n, valid int) {
+	for _, p := range j.params {
+		u.disk += 4 * int64(p.t.Numel())
+	}
+	var spent []ops.Spent
+	rehearse(on.Device, c, j, sample, u.examples, min(valid, c.BatchSize), c.again(n), func() { spent = append(spent, on.Spent()) })
+	flops := func(i int) float64 { return spent[i+1].FLOPs - spent[i].FLOPs }
+	u.first, u.again, u.valid = flops(0), flops(1), flops(2)/float64(max(1, min(valid, c.BatchSize)))
+	u.read, u.frozen = spent[2].Read-spent[1].Read, j.frozen
+}
+
+// rehearse does on dev what a training does to its memory: two steps on the same n examples, an evaluation of valid ones,
+// and another step, the examples being the sample; keep holds them for later epochs. at is called before the first and
+// after each of the four.
+func rehearse(dev *ops.Device, c Config, j job, sample *model.Sample, n, valid int, keep bool, at func()) {
+	t := start(dev, c, j, &source{}, &source{})
+	group := blanks(sample, n, c.BatchSize, keep)
+	step := func(i int) {
+		t.gradients(i, group, n)
+		t.update(i, 3, t.gradNorm())
+		at()
+	}
+	at()
+	step(0)
+	step(1)
+	held := blanks(sample, valid, c.BatchSize, true)
+	if valid > 0 {
+		t.obj.ended()
+		t.lossOf(held[0])
+		if c.KeepBest {
+			t.keepBest()
+		}
+	}
+	at()
+	step(2)
+	runtime.KeepAlive(held) // as a source keeps them
 }
 
 // blanks are n copies of a sample in batches.

@@ -64,7 +64,8 @@ var fullOp = &step.Op{Name: "train.Full", Version: "1", Seeded: true,
 // whole lets the towers of m be trained; none named means all.
 func whole(m model.Model, c Config, towers []model.Tower) job {
 	in := func(t model.Tower) bool { return len(towers) == 0 || slices.Contains(towers, t) }
-	return job{params: thaw(m, func(q model.Param) bool { return in(q.Tower) }), obj: captioning(m, c, func() bool { return in(model.Vision) }), frozen: !in(model.Vision)}
+	params := append(thaw(m, func(q model.Param) bool { return in(q.Tower) }), buffers(m)...)
+	return job{params: params, obj: captioning(m, c, func() bool { return in(model.Vision) }), frozen: !in(model.Vision)}
 }
 
 // openFull gives a private float32 copy of the first input's model, and the splits of the last.
@@ -90,6 +91,15 @@ func thaw(m model.Model, chosen func(model.Param) bool) []param {
 			q.T().SetRequiresGrad(true)
 			out = append(out, param{name: q.Name, t: q.T()})
 		}
+	}
+	return out
+}
+
+// buffers lists what forward passes in training mode change.
+func buffers(m model.Model) []param {
+	var out []param
+	for _, b := range m.Buffers() {
+		out = append(out, param{name: b.Name, t: b.T(), buffer: true})
 	}
 	return out
 }

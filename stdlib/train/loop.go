@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,11 +15,14 @@ import (
 	"lightbox/stdlib/models/model"
 )
 
-// A param is one tensor that training changes. It is f32 and requires a gradient.
+// A param is one tensor that training changes, f32: a parameter, which requires a gradient, or a buffer.
 type param struct {
 	name string
 	t    *tensor.Tensor
 	from int // optimiser steps done before it joins (Progressive)
+	// buffer: forward passes change it, such as running statistics, and no optimiser does; it is kept, resumed and best as
+	// parameters are.
+	buffer bool
 }
 
 // An objective is what is minimised: it runs a batch and says its loss.
@@ -34,6 +38,8 @@ type objective struct {
 	begin func(step, pass int)
 	// ended leaves training mode, for validation and for the end.
 	ended func()
+	// evaluated, where set, reports more of a validation that ended.
+	evaluated func(ctx *step.Context, step int64)
 }
 
 // A job is what a kind of training makes of a model: what changes, and what for.
@@ -48,7 +54,7 @@ type trainer struct {
 	seed   uint64
 	dev    *ops.Device
 	params []param
-	m, v   []*tensor.Tensor
+	m, v   []*tensor.Tensor // moments by param, nil of buffers
 	best   []*tensor.Tensor // copies of params at the lowest validation loss
 	state  state
 	obj    objective
@@ -60,7 +66,7 @@ func newTrainer(ctx *step.Context, cfg Config, j job, train, valid *source) (*tr
 	if train.len() == 0 {
 		return nil, errNoTrain
 	}
-	if len(j.params) == 0 {
+	if !slices.ContainsFunc(j.params, func(p param) bool { return !p.buffer }) {
 		return nil, errors.New("nothing to train: no parameter requires a gradient")
 	}
 	t := start(ops.From(ctx), cfg, j, train, valid)
@@ -73,8 +79,11 @@ func start(dev *ops.Device, cfg Config, j job, train, valid *source) *trainer {
 	train.frozen, valid.frozen = j.frozen, j.frozen
 	t := &trainer{cfg: cfg, dev: dev, params: j.params, obj: j.obj, train: train, valid: valid}
 	for _, p := range t.params {
-		t.m = append(t.m, dev.Zeros(tensor.F32, p.t.Shape()...))
-		t.v = append(t.v, dev.Zeros(tensor.F32, p.t.Shape()...))
+		var m, v *tensor.Tensor
+		if !p.buffer {
+			m, v = dev.Zeros(tensor.F32, p.t.Shape()...), dev.Zeros(tensor.F32, p.t.Shape()...)
+		}
+		t.m, t.v = append(t.m, m), append(t.v, v)
 	}
 	return t
 }
@@ -149,7 +158,7 @@ func (t *trainer) run(ctx *step.Context) error {
 	t.obj.ended()
 	if t.best != nil {
 		for i, p := range t.params {
-			ops.CopyInto(p.t, 0, t.best[i])
+			ops.CopyInto(p.t.Reshape(-1), 0, t.best[i].Reshape(-1))
 		}
 		ctx.Logf("kept the weights of step %d, loss %.4f on valid", t.state.BestStep, t.state.BestLoss)
 	}
@@ -192,7 +201,7 @@ func (t *trainer) step(ctx *step.Context, batches <-chan batch, steps int) error
 func (t *trainer) gradients(at int, group []batch, tokens int) float64 {
 	for _, p := range t.params {
 		p.t.DropGrad() // one that takes no part in this step is left alone, as in PyTorch
-		p.t.SetRequiresGrad(at >= p.from)
+		p.t.SetRequiresGrad(at >= p.from && !p.buffer)
 	}
 	sum := 0.0
 	for pass, b := range group {
@@ -305,11 +314,14 @@ func (t *trainer) evaluate(ctx *step.Context, steps int) error {
 	}
 	t.state.Evaluated = t.state.Step
 	ctx.Metric("valid_loss", int64(t.state.Step), loss)
+	if t.obj.evaluated != nil {
+		t.obj.evaluated(ctx, int64(t.state.Step))
+	}
 	ctx.Logf("step %d of %d: loss %.4f on valid", t.state.Step, steps, loss)
 	if t.cfg.KeepBest && (t.state.BestStep == 0 || loss < t.state.BestLoss) {
 		t.keepBest()
 		for i, p := range t.params {
-			ops.CopyInto(t.best[i], 0, p.t)
+			ops.CopyInto(t.best[i].Reshape(-1), 0, p.t.Reshape(-1))
 		}
 		t.state.BestStep, t.state.BestLoss = t.state.Step, loss
 	}

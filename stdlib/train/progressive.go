@@ -58,7 +58,11 @@ var progressiveOp = &step.Op{Name: "train.Progressive", Version: "1", Seeded: tr
 	Cost: func(s step.Step) step.Cost {
 		p := s.Params.(progressiveParams)
 		return cost(s, p.Config, p.Skeleton, fmt.Sprint(p.Stages), func(m model.Model, _ *ops.Device) (job, error) {
-			return staged(m.Trainable(), p.Config.filled(), p.Stages, 1)
+			all := slices.Clone(p.Stages) // the peak comes when every stage has joined
+			for i := range all {
+				all[i].From = 0
+			}
+			return staged(m.Trainable(), p.Config.filled(), all, 1)
 		})
 	},
 	Run: func(ctx *step.Context, dir string) error {
@@ -134,6 +138,7 @@ func staged(m model.Model, c Config, stages []Stage, n int) (job, error) {
 	if len(j.params) == 0 {
 		return j, errors.New("no stage names a parameter of this model")
 	}
+	j.params = append(j.params, buffers(m)...)
 	at := 0
 	j.frozen = first < 0
 	j.obj = captioning(m, c, func() bool { return first >= 0 && at >= first })

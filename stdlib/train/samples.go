@@ -9,6 +9,7 @@ import (
 	"lightbox/kernels/tensor"
 	"lightbox/stdlib/data"
 	"lightbox/stdlib/models/model"
+	"lightbox/stdlib/vision"
 )
 
 // A source encodes the examples of one split as they are asked for.
@@ -17,6 +18,7 @@ type source struct {
 	r      *data.Reader
 	rows   []int // of the reader
 	prompt string
+	code   func(*vision.Image) (*model.Sample, error) // encodes images alone, in place of m
 
 	again  bool          // the examples are asked for more than once
 	frozen bool          // nothing in the vision tower trains: an image's features are kept instead of its pixels
@@ -58,15 +60,22 @@ func (s *source) encode(i int) (*item, error) {
 	if err != nil {
 		return nil, err
 	}
-	sample, err := s.m.Encode(model.Input{Image: im, Prompt: ex.Ask(s.prompt), Target: ex.Caption})
+	var info model.Info
+	var sample *model.Sample
+	if s.code != nil {
+		sample, err = s.code(im)
+	} else {
+		info = s.m.Info()
+		sample, err = s.m.Encode(model.Input{Image: im, Prompt: ex.Ask(s.prompt), Target: ex.Caption})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("example %s: %w", ex.ID, err)
 	}
-	if sample.LossTokens() == 0 {
+	if s.code == nil && sample.LossTokens() == 0 {
 		return nil, fmt.Errorf("example %s: its caption %q has no token to learn", ex.ID, ex.Caption)
 	}
 	out := &item{Sample: sample}
-	if size := itemBytes(s.m.Info(), len(sample.Pixels), len(sample.IDs), sample.Rows, s.frozen); s.again && s.bytes+size <= keptBytes {
+	if size := itemBytes(info, len(sample.Pixels), len(sample.IDs), sample.Rows, s.frozen); s.again && s.bytes+size <= keptBytes {
 		out.keep = true
 		s.kept[i] = out
 		s.bytes += size

@@ -39,7 +39,7 @@ func (im *Image) Clone() *Image {
 // as in Pillow's Image.crop.
 func (im *Image) Crop(x, y, w, h int) *Image {
 	out := New(w, h)
-	out.paste(im, -x, -y)
+	out.Paste(im, -x, -y)
 	return out
 }
 
@@ -68,7 +68,7 @@ func (im *Image) PadToSquare(fill [3]byte) *Image {
 	n := max(im.W, im.H)
 	out := New(n, n)
 	out.fill(fill)
-	out.paste(im, (n-im.W)/2, (n-im.H)/2)
+	out.Paste(im, (n-im.W)/2, (n-im.H)/2)
 	return out
 }
 
@@ -91,8 +91,8 @@ func (im *Image) fill(c [3]byte) {
 	}
 }
 
-// paste copies src so that its corner lands on (x, y); what falls outside is dropped.
-func (im *Image) paste(src *Image, x, y int) {
+// Paste copies src so that its corner lands on (x, y); what falls outside is dropped.
+func (im *Image) Paste(src *Image, x, y int) {
 	x0, x1 := max(x, 0), min(x+src.W, im.W)
 	y0, y1 := max(y, 0), min(y+src.H, im.H)
 	if x0 >= x1 {

@@ -49,7 +49,7 @@ var Packages = []Package{
 	{Path: "lightbox/stdlib/stats"},
 	{Path: "lightbox/stdlib/table"},
 	{Path: "lightbox/stdlib/text"},
-	{Path: "lightbox/stdlib/train"},
+	{Path: "lightbox/stdlib/train", Except: []string{"CheckConfig", "Classifier", "Classify", "ClassifyCost"}, Why: inside},
 }
 
 // Of is the entry of a path.

@@ -3,27 +3,18 @@
 Pinned: torch 2.15, transformers 5.23.0 (asserted by the script of package llava, which this one builds on: the same
 checkpoint "grouped", its weights drawn from a hash in both languages).  Run: python make_golden.py
 """
-import json, os
+import json, os, sys
 import torch
-from transformers import PreTrainedTokenizerFast, LlavaProcessor
 
 here = os.path.dirname(os.path.abspath(__file__))
-__file__ = os.path.join(here, "../../models/llava/testdata/make_golden.py")
-exec(open(__file__).read().rsplit("\n\n\nfor name in", 1)[0])  # its functions, without its loop
+sys.path.insert(0, f"{here}/../../models/llava/testdata")
+import make_golden as llava
+from make_golden import IMAGE
+from reference import EXAMPLES, image
 
-case = CASES["grouped"]
-d = f"{os.path.dirname(__file__)}/grouped"
-model = LlavaForConditionalGeneration(LlavaConfig(**{k: v for k, v in case["config"].items() if k not in ("architectures", "torch_dtype")}))
-model.set_attn_implementation("eager")
-model.eval()
-with torch.no_grad():
-    for n, p in model.named_parameters():
-        p.copy_(torch.from_numpy(weight(n, tuple(p.shape))))
-pre = json.load(open(f"{d}/preprocessor_config.json"))
-pre.pop("image_processor_type")
-tok = PreTrainedTokenizerFast(tokenizer_file=f"{d}/tokenizer.json", bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="<pad>")
-proc = LlavaProcessor(CLIPImageProcessorPil(**pre), tok, patch_size=7, num_additional_image_tokens=1,
-                      vision_feature_select_strategy="default", chat_template=TEMPLATE)
+case = llava.Grouped()
+model = case.loaded("grouped")
+proc = case.proc
 
 
 def inputs(ex):

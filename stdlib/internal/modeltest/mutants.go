@@ -5,17 +5,20 @@ import (
 	"path/filepath"
 	"testing"
 
+	"lightbox/kernels/tensor"
 	"lightbox/stdlib/models/model"
 )
 
 // A Mutant is a mistake that a reader of the architecture could make.
 type Mutant struct {
 	Name   string
-	Case   string                 // of the family; "": its first
-	Config [2]string              // replaced in config.json
-	Edit   func(m model.Model)    // changes the loaded model
-	Batch  func(b *model.Batch)   // changes what goes in
-	Pixels func(pixels []float32) // changes the pixels
+	Case   string               // of the family; "": its first
+	Config [2]string            // replaced in config.json
+	Edit   func(m model.Model)  // changes the loaded model
+	Batch  func(b *model.Batch) // changes what goes in
+	// Features gives what the connector gets instead of Vision's f.
+	Features func(m model.Model, b *model.Batch, f *tensor.Tensor) *tensor.Tensor
+	Pixels   func(pixels []float32) // changes the pixels
 }
 
 // Mutants shows that each mistake moves some logit by more than the Tolerance of Run.
@@ -43,6 +46,9 @@ func Mutants(t *testing.T, f Family, list []Mutant) {
 				}
 				if c.Pixels != nil {
 					c.Pixels(b.Samples[0].Pixels)
+				}
+				if f := m.Vision(b.Samples, nil); c.Features != nil && f != nil {
+					b.Features = c.Features(m, b, f)
 				}
 			})
 			t.Logf("moves a logit by %.1e", d)

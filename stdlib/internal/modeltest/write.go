@@ -12,7 +12,7 @@ import (
 )
 
 // WriteForReference writes, where LIGHTBOX_REFERENCE_OUT names a directory, the saved checkpoints of all cases and a
-// Tiny one, each with expect.json: an example's ids, text and last logits. A family's testdata/check_saved.py loads them
+// Tiny one, each with expect.json: an example's ids, text and last logits. A family's testdata/check_saved.py, of LLaVA clipllama's, loads them
 // with the reference implementation:
 //
 //	LIGHTBOX_REFERENCE_OUT=/tmp/saved go test -run TestWriteForReference . && python testdata/check_saved.py /tmp/saved
@@ -36,8 +36,14 @@ func WriteForReference(t *testing.T, f Family) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		writeExpected(t, f, m, filepath.Join(out, "tiny"), tensor.F32, Read(t, f.Cases[0]).Examples[0])
+		WriteExpected(t, f, m, "tiny")
 	}
+}
+
+// WriteExpected writes one more model where WriteForReference, called before, writes, with the first example of the first case.
+func WriteExpected(t *testing.T, f Family, m model.Model, name string) {
+	t.Helper()
+	writeExpected(t, f, m, filepath.Join(os.Getenv("LIGHTBOX_REFERENCE_OUT"), name), tensor.F32, Read(t, f.Cases[0]).Examples[0])
 }
 
 func writeExpected(t *testing.T, f Family, m model.Model, dir string, dt tensor.DType, e Example) {

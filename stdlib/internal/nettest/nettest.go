@@ -10,7 +10,7 @@ import (
 
 	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
-	"lightbox/stdlib/internal/testmodel"
+	"lightbox/stdlib/internal/modeltest"
 	"lightbox/stdlib/nn"
 	"lightbox/stdlib/safetensors"
 )
@@ -84,7 +84,7 @@ func Weight(name string, shape []int) []float32 {
 	case len(shape) > 1:
 		scale = float32(2.2 / math.Sqrt(float64(fan)))
 	}
-	v := testmodel.Hashed(name, n)
+	v := modeltest.Hashed(name, n)
 	for i := range v {
 		v[i] = offset + scale*v[i]
 	}
@@ -107,7 +107,7 @@ func (g *Golden) Pictures(t testing.TB, tape *tensor.Tape) *tensor.Tensor {
 		t.Fatal(err)
 	}
 	b, h, w := c.Pictures[0], c.Pictures[1], c.Pictures[2]
-	v := testmodel.Hashed("pixels."+g.Name, b*3*h*w)
+	v := modeltest.Hashed("pixels."+g.Name, b*3*h*w)
 	for i := range v {
 		v[i] *= 2
 	}
@@ -162,7 +162,7 @@ func (g *Golden) gradient(t testing.TB, p nn.Named) float64 {
 	}
 	got := ops.Floats(p.T().Grad())
 	square, dot := 0.0, 0.0
-	for i, h := range testmodel.Hashed(p.Name+".grad", len(got)) {
+	for i, h := range modeltest.Hashed(p.Name+".grad", len(got)) {
 		square += float64(got[i]) * float64(got[i])
 		dot += float64(got[i]) * float64(h)
 	}

@@ -28,27 +28,17 @@ type Saved struct {
 	Name   func(c string) string // how the file calls a canonical name; nil: the same
 	Config func(dt string) any   // config.json for weights stored as dt ("float32", "bfloat16")
 	More   map[string]func() any // further JSON files, written where From has none
+	Images map[string]any        // settings of the image processor that differ from those in From
 	DType  tensor.DType          // tensor.F32 or tensor.BF16
+	Extra  []safetensors.Tensor  // further tensors, written as they are
 }
 
 // Save writes a checkpoint directory: config.json, model.safetensors under the names of published checkpoints, and the
 // tokenizer's and processor's files as they came.
 func Save(dir string, s Saved) error {
-	stored, name := safetensors.F32, "float32"
+	name := "float32"
 	if s.DType == tensor.BF16 {
-		stored, name = safetensors.BF16, "bfloat16"
-	}
-	var out []safetensors.Tensor
-	for _, p := range s.Params {
-		t, stored, data := p.T(), stored, pack
-		if p.Counter {
-			stored, data = safetensors.I64, packCounter
-		}
-		as := p.Name
-		if s.Name != nil {
-			as = s.Name(p.Name)
-		}
-		out = append(out, safetensors.Tensor{Name: as, DType: stored, Shape: p.Shape, Data: func() []byte { return data(t, s.DType) }})
+		name = "bfloat16"
 	}
 	for _, f := range copied {
 		raw, err := ReadOptional(filepath.Join(s.From, f))
@@ -73,7 +63,51 @@ func Save(dir string, s Saved) error {
 			return fmt.Errorf("save to %s: %w", dir, err)
 		}
 	}
-	return safetensors.Write(filepath.Join(dir, "model.safetensors"), out, map[string]string{"format": "pt"})
+	if len(s.Images) > 0 {
+		if err := setImages(dir, s.Images); err != nil {
+			return fmt.Errorf("save to %s: %w", dir, err)
+		}
+	}
+	return safetensors.Write(filepath.Join(dir, "model.safetensors"), append(Tensors(s.Params, s.Name, s.DType), s.Extra...), map[string]string{"format": "pt"})
+}
+
+// setImages writes settings of the image processor over those in dir, in the file where they are.
+func setImages(dir string, settings map[string]any) error {
+	raw, path, err := (&Files{Dir: dir}).Images()
+	if err != nil {
+		return err
+	}
+	file, err := Keep(raw)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	into := file
+	if nested, ok := file["image_processor"].(map[string]any); ok {
+		into = nested
+	}
+	maps.Copy(into, settings)
+	return WriteJSON(path, file)
+}
+
+// Tensors are parameters and buffers as a file in dt holds them; name is how it calls a canonical name, nil: the same.
+func Tensors(params []nn.Named, name func(string) string, dt tensor.DType) []safetensors.Tensor {
+	stored := safetensors.F32
+	if dt == tensor.BF16 {
+		stored = safetensors.BF16
+	}
+	var out []safetensors.Tensor
+	for _, p := range params {
+		t, stored, data := p.T(), stored, pack
+		if p.Counter {
+			stored, data = safetensors.I64, packCounter
+		}
+		as := p.Name
+		if name != nil {
+			as = name(p.Name)
+		}
+		out = append(out, safetensors.Tensor{Name: as, DType: stored, Shape: p.Shape, Data: func() []byte { return data(t, dt) }})
+	}
+	return out
 }
 
 // pack is a tensor's elements as they are stored.

@@ -6,6 +6,8 @@ import (
 
 	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
+	"lightbox/stdlib/internal/modeltest"
+	"lightbox/stdlib/models/clipllama"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/nn"
 )
@@ -18,24 +20,26 @@ const quickstartConfig = `{"architectures":["LlavaForConditionalGeneration"],"mo
 	"vision_config":{"model_type":"clip_vision_model","hidden_size":128,"intermediate_size":512,"num_hidden_layers":4,
 		"num_attention_heads":4,"image_size":64,"patch_size":8}}`
 
-func benchModel(b *testing.B) *Model {
+func benchModel(b *testing.B) *clipllama.Model {
 	b.Helper()
 	dir := b.TempDir()
-	copyFiles(b, filepath.Join("testdata", "grouped"), dir)
-	put(b, filepath.Join(dir, "config.json"), []byte(quickstartConfig))
-	put(b, filepath.Join(dir, "preprocessor_config.json"), []byte(`{"size":{"shortest_edge":64},"crop_size":{"height":64,"width":64}}`))
+	for _, name := range []string{"tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.json"} {
+		modeltest.Put(b, filepath.Join(dir, name), read(b, filepath.Join("testdata", "grouped", name)))
+	}
+	modeltest.Put(b, filepath.Join(dir, "config.json"), []byte(quickstartConfig))
+	modeltest.Put(b, filepath.Join(dir, "preprocessor_config.json"), []byte(`{"size":{"shortest_edge":64},"crop_size":{"height":64,"width":64}}`))
 	m, err := Init(b.Context(), dir, 1)
 	if err != nil {
 		b.Fatal(err)
 	}
-	return m.(*Model)
+	return m.(*clipllama.Model)
 }
 
-func benchSamples(b *testing.B, m *Model, n int, target string) []*model.Sample {
+func benchSamples(b *testing.B, m *clipllama.Model, n int, target string) []*model.Sample {
 	b.Helper()
 	var out []*model.Sample
 	for i := range n {
-		s, err := m.Encode(model.Input{Image: picture([]int{i, 64, 64}), Prompt: "Describe the image.", Target: target})
+		s, err := m.Encode(model.Input{Image: modeltest.Picture([]int{i, 64, 64}), Prompt: "Describe the image.", Target: target})
 		if err != nil {
 			b.Fatal(err)
 		}

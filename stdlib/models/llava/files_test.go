@@ -2,8 +2,6 @@ package llava
 
 import (
 	"context"
-	"encoding/json"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,20 +10,11 @@ import (
 
 	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
+	"lightbox/stdlib/internal/modeltest"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/nn"
 	"lightbox/stdlib/safetensors"
 )
-
-// replace edits a file of a checkpoint.
-func replace(t *testing.T, path, old, new string) {
-	t.Helper()
-	s := string(read(t, path))
-	if !strings.Contains(s, old) {
-		t.Fatalf("%s has no %s", path, old)
-	}
-	put(t, path, []byte(strings.Replace(s, old, new, 1)))
-}
 
 // reweigh rewrites model.safetensors.
 func reweigh(t *testing.T, dir string, edit func(name string, info *safetensors.Info) bool) {
@@ -54,7 +43,7 @@ func reweigh(t *testing.T, dir string, edit func(name string, info *safetensors.
 // TestDamagedCheckpoints: one clear error that names the file and what is wrong, from Open and from Check.
 func TestDamagedCheckpoints(t *testing.T) {
 	config := func(old, new string) func(*testing.T, string) {
-		return func(t *testing.T, dir string) { replace(t, filepath.Join(dir, "config.json"), old, new) }
+		return func(t *testing.T, dir string) { modeltest.Replace(t, filepath.Join(dir, "config.json"), old, new) }
 	}
 	weights := func(edit func(string, *safetensors.Info) bool) func(*testing.T, string) {
 		return func(t *testing.T, dir string) { reweigh(t, dir, edit) }
@@ -67,10 +56,10 @@ func TestDamagedCheckpoints(t *testing.T) {
 	}{
 		{"truncated weights", func(t *testing.T, dir string) {
 			path := filepath.Join(dir, "model.safetensors")
-			put(t, path, read(t, path)[:100_000])
+			modeltest.Put(t, path, read(t, path)[:100_000])
 		}, []string{"model.safetensors", "truncated"}},
 		{"absurd header", func(t *testing.T, dir string) {
-			put(t, filepath.Join(dir, "model.safetensors"), []byte("\xff\xff\xff\xff\xff\xff\xff\x7f{}"))
+			modeltest.Put(t, filepath.Join(dir, "model.safetensors"), []byte("\xff\xff\xff\xff\xff\xff\xff\x7f{}"))
 		}, []string{"model.safetensors", "the header claims 9223372036854775807 bytes"}},
 		{"wrong shape", weights(func(n string, i *safetensors.Info) bool {
 			if n == q {
@@ -125,7 +114,7 @@ func TestDamagedCheckpoints(t *testing.T) {
 			}
 		}, []string{"no image settings: neither preprocessor_config.json nor"}},
 		{"other image size", func(t *testing.T, dir string) {
-			replace(t, filepath.Join(dir, "preprocessor_config.json"), `"crop_size": {"height": 28, "width": 28}`, `"crop_size": {"height": 14, "width": 28}`)
+			modeltest.Replace(t, filepath.Join(dir, "preprocessor_config.json"), `"crop_size": {"height": 28, "width": 28}`, `"crop_size": {"height": 14, "width": 28}`)
 		}, []string{"preprocessor_config.json", "the image encoder takes 28x28"}},
 		{"no tokenizer", func(t *testing.T, dir string) {
 			if err := os.Remove(filepath.Join(dir, "tokenizer.json")); err != nil {
@@ -134,7 +123,7 @@ func TestDamagedCheckpoints(t *testing.T) {
 		}, []string{"tokenizer.json"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			dir := writeCheckpoint(t, "grouped")
+			dir := family.Checkpoint(t, "grouped")
 			c.damage(t, dir)
 			_, err := Open(context.Background(), dir)
 			check := Check(dir)
@@ -150,62 +139,40 @@ func TestDamagedCheckpoints(t *testing.T) {
 			}
 		})
 	}
-	if err := Check(writeCheckpoint(t, "sharded")); err != nil {
+	if err := Check(family.Checkpoint(t, "sharded")); err != nil {
 		t.Error(err)
 	}
 }
 
-// TestSave writes each checkpoint and reads it back: the same bits in f32, and in bf16 those that rounding gives.
-func TestSave(t *testing.T) {
-	for _, name := range cases {
-		m := load(t, name)
-		for _, dt := range []tensor.DType{tensor.F32, tensor.BF16} {
-			dir := t.TempDir()
-			if err := m.Save(dir, dt); err != nil {
-				t.Fatal(err)
-			}
-			back, err := Open(context.Background(), dir)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for i, p := range nn.Params(back.(*Model).net) {
-				want := ops.Floats(nn.Params(m.net)[i].T())
-				if dt == tensor.BF16 {
-					for j := range want {
-						want[j] = bf16(want[j])
-					}
-				}
-				if !slices.Equal(ops.Floats(p.T()), want) {
-					t.Fatalf("%s: %s changed in %v", name, p.Name, dt)
-				}
-			}
-			again := t.TempDir()
-			if err := back.Save(again, dt); err != nil {
-				t.Fatal(err)
-			}
-			for _, f := range []string{"model.safetensors", "config.json", "tokenizer.json"} {
-				if string(read(t, filepath.Join(dir, f))) != string(read(t, filepath.Join(again, f))) {
-					t.Errorf("%s: %s differs when saved twice", name, f)
-				}
-			}
-			var c struct {
-				DType string `json:"torch_dtype"`
-				Text  struct {
-					Eps json.Number `json:"rms_norm_eps"`
-				} `json:"text_config"`
-			}
-			if err := json.Unmarshal(read(t, filepath.Join(dir, "config.json")), &c); err != nil {
-				t.Fatal(err)
-			}
-			if want := map[tensor.DType]string{tensor.F32: "float32", tensor.BF16: "bfloat16"}[dt]; c.DType != want || c.Text.Eps == "" {
-				t.Errorf("%s: torch_dtype %q, rms_norm_eps %q", name, c.DType, c.Text.Eps)
-			}
+// TestSavedNumbers: config.json is written with its numbers and further keys as they came.
+func TestSavedNumbers(t *testing.T) {
+	dir, to := family.Checkpoint(t, "grouped"), t.TempDir()
+	modeltest.Replace(t, filepath.Join(dir, "config.json"), `"rms_norm_eps": 1e-05`, `"rms_norm_eps": 1.00e-5, "further": {"key": 9007199254740993}`)
+	m, err := Open(context.Background(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Save(to, tensor.BF16); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"rms_norm_eps": 1.00e-5`, `"key": 9007199254740993`} {
+		if raw := string(read(t, filepath.Join(to, "config.json"))); !strings.Contains(raw, want) {
+			t.Errorf("config.json lacks %s:\n%s", want, raw)
 		}
+	}
+	if string(read(t, filepath.Join(dir, "tokenizer.json"))) != string(read(t, filepath.Join(to, "tokenizer.json"))) {
+		t.Error("tokenizer.json has changed")
 	}
 }
 
-// bf16 rounds to bfloat16 and back.
-func bf16(f float32) float32 { return math.Float32frombits(uint32(safetensors.FloatToBF16(f)) << 16) }
+func read(t testing.TB, path string) []byte {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
 
 // TestInit draws a new model's weights with the spreads of transformers.
 func TestInit(t *testing.T) {
@@ -250,7 +217,7 @@ func TestInit(t *testing.T) {
 }
 
 func TestEncodeErrors(t *testing.T) {
-	m := load(t, "grouped")
+	m := family.Load(t, "grouped")
 	for _, c := range []struct {
 		in   model.Input
 		want string

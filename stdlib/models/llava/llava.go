@@ -1,216 +1,48 @@
-// Package llava is the LLaVA-1.5 family (Liu et al., 2023): a CLIP vision
-// tower, a two-layer projector and a Llama decoder, as
-// transformers/models/llava computes it.
+// Package llava is the LLaVA-1.5 family (Liu et al., 2023), as transformers/models/llava computes it: one view of an
+// image, all of whose rows are tokens.
 //
-// It knows the configuration in both of its forms, the four spellings of its
-// weights, how images and prompts become tokens and pixels, and how a
-// checkpoint directory is written. It does not know where checkpoints are found
-// (package models), training, decoding strategies or adapters.
+// It knows how an image becomes that view and how a checkpoint without a chat template is asked. It does not know the
+// network, which all versions of LLaVA share (package clipllama), where checkpoints are found (package models),
+// training, decoding strategies or adapters.
 package llava
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"path/filepath"
 
-	"lightbox/kernels/ops"
-	"lightbox/kernels/tensor"
-	"lightbox/stdlib/models/checkpoint"
+	"lightbox/stdlib/models/clipllama"
 	"lightbox/stdlib/models/model"
-	"lightbox/stdlib/nn"
-	"lightbox/stdlib/nn/llama"
-	"lightbox/stdlib/safetensors"
 )
 
 // Architecture is the name in a config.json's "architectures".
 const Architecture = "LlavaForConditionalGeneration"
 
+// kind is what sets LLaVA-1.5 apart.
+var kind = &clipllama.Kind{
+	Name: "llava", Architecture: Architecture, Processor: "LlavaProcessor",
+	Layout: layout, Images: readImages, PadToSquare: padToSquare, Prompt: prompt, Tiny: Tiny,
+}
+
 // Family is LLaVA-1.5's line in the table of families.
-func Family() model.Family {
-	return model.Family{Name: "llava", Architectures: []string{Architecture}, ModelType: "llava", New: New, Open: Open, Init: Init, Check: Check, Tiny: Tiny}
-}
+func Family() model.Family { return kind.Family() }
 
-// Model is a LLaVA, with or without weights.
-type Model struct {
-	model.Tree
-	cfg  *Config
-	net  *network
-	proc *processor // nil in a model built from its configuration alone
-	dir  string     // the checkpoint, "" likewise
-}
+// New builds a model from its config.json alone: to count, to match adapters' targets, to estimate.
+func New(config []byte) (model.Model, error) { return kind.New(config) }
 
-var _ model.Model = (*Model)(nil)
+// Open loads the checkpoint in dir on the context's device.
+func Open(ctx context.Context, dir string) (model.Model, error) { return kind.Open(ctx, dir) }
 
-// build gives the model a module tree without weights.
-func (m *Model) build() {
-	m.net = newNetwork(m.cfg)
-	m.Tree = model.Tree{Root: m.net, Head: m.net.Head, Tower: tower, Names: names(m.cfg)}
-}
-
-// New builds a model from its config.json alone: to count, to match adapters'
-// targets, to estimate.
-func New(config []byte) (model.Model, error) {
-	c, err := ReadConfig(config)
-	if err != nil {
-		return nil, fmt.Errorf("config.json: %w", err)
-	}
-	m := &Model{cfg: c}
-	m.build()
-	return m, nil
-}
-
-// Open loads the checkpoint in dir on the context's device. The files stay
-// mapped for as long as the process lives.
-func Open(ctx context.Context, dir string) (model.Model, error) {
-	m, err := open(dir)
-	if err != nil {
-		return nil, err
-	}
-	a, err := safetensors.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	if err := model.LoadWeights(ops.From(ctx), a, nn.Params(m.net), m.Names); err != nil {
-		return nil, err
-	}
-	return m, nil
-}
-
-// Check holds the weights in dir against its configuration and the tokenizer
-// and processor files against each other, reading headers only.
-func Check(dir string) error {
-	m, err := open(dir)
-	if err != nil {
-		return err
-	}
-	a, err := safetensors.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(model.CheckWeights(a, nn.Params(m.net), m.Names), a.Close())
-}
-
-// Init makes the model that the configuration and tokenizer files in dir
-// describe, with weights drawn as transformers draws them for a new model, in
-// f32. dir needs no weights.
+// Init makes the model that the files in dir, which needs no weights, describe, with random weights.
 func Init(ctx context.Context, dir string, seed uint64) (model.Model, error) {
-	m, err := open(dir)
-	if err != nil {
-		return nil, err
-	}
-	nn.Randomize(ops.From(ctx), nn.Params(m.net), seed, m.cfg.Text.InitializerRange)
-	return m, nil
+	return kind.Init(ctx, dir, seed)
 }
 
-// open reads everything but the weights.
-func open(dir string) (*Model, error) {
-	f, err := checkpoint.Open(dir)
-	if err != nil {
-		return nil, fmt.Errorf("llava: %w", err)
-	}
-	c, err := ReadConfig(f.Config)
-	if err != nil {
-		return nil, fmt.Errorf("llava: %s: %w", filepath.Join(dir, "config.json"), err)
-	}
-	p, err := newProcessor(c, f)
-	if err != nil {
-		return nil, fmt.Errorf("llava: %w", err)
-	}
-	m := &Model{cfg: c, proc: p, dir: dir}
-	m.build()
-	return m, nil
+// Check holds the weights in dir against its configuration, and the other files against each other.
+func Check(dir string) error { return kind.Check(dir) }
+
+// layout is one view of any image.
+func layout(*clipllama.Config) (clipllama.Layout, error) {
+	return func(int, int) (clipllama.Place, error) { return clipllama.Place{Views: 1}, nil }, nil
 }
 
-// Info describes the model.
-func (m *Model) Info() model.Info {
-	size := m.cfg.Vision.ImageSize
-	i := model.Info{
-		Family: "llava", Architecture: Architecture, Checkpoint: m.dir,
-		Hidden: m.cfg.Text.HiddenSize, Vocab: m.cfg.Text.VocabSize, VisionHidden: m.cfg.featureSize(),
-		ImageTokens: m.cfg.imageTokens(), ImageSize: [2]int{size, size}, Context: m.cfg.Text.MaxPositionEmbeddings,
-		DType: checkpoint.DType(m.cfg.raw),
-	}
-	if m.proc != nil {
-		i.EOS, i.Preprocessing = m.proc.EOS, m.proc.settings()
-	}
-	return i
-}
-
-// Vision runs the vision tower on the samples' images.
-func (m *Model) Vision(samples []*model.Sample, tape *tensor.Tape) *tensor.Tensor {
-	images := 0
-	for _, s := range samples {
-		images += s.Images
-	}
-	if images == 0 {
-		return nil
-	}
-	size := m.cfg.Vision.ImageSize
-	x := model.Pixels(m.Device(), tape, samples, images, 3, size, size) // (B, 3, H, W)
-	return m.net.features(m.cfg, x)                                     // (B*P, E)
-}
-
-// Hidden returns the decoder's last hidden states.
-func (m *Model) Hidden(b *model.Batch) *tensor.Tensor {
-	s := &llama.Sequences{Tail: b.Tail, Checkpoint: b.Checkpoint}
-	var ids []int32
-	var images []int32 // rows that image features replace
-	for _, sample := range b.Samples {
-		for i, id := range sample.IDs {
-			if sample.Images > 0 && id == int32(m.cfg.ImageTokenIndex) {
-				images = append(images, int32(len(ids)+i))
-			}
-		}
-		ids = append(ids, sample.IDs...)
-		s.Lens = append(s.Lens, len(sample.IDs))
-	}
-	for _, t := range b.Tokens {
-		ids = append(ids, t...)
-		s.Lens = append(s.Lens, len(t))
-	}
-	for _, kv := range b.KV {
-		s.KV = append(s.KV, kv.(cache).KV)
-	}
-	x := m.net.Model.Language.Embed.Forward(b.Tape, ids) // (N, C)
-	if len(images) > 0 {
-		features := b.Features
-		if features == nil {
-			features = m.Vision(b.Samples, b.Tape)
-		} else if b.Tape != nil && features.Tape() == nil {
-			features = b.Tape.Track(features)
-		}
-		x = ops.PutRows(x, images, m.net.Model.Projector.forward(features)) // (N, C)
-	}
-	return m.net.Model.Language.Forward(x, s)
-}
-
-// Logits applies the LM head.
-func (m *Model) Logits(hidden *tensor.Tensor) *tensor.Tensor { return m.net.Head.Forward(hidden) }
-
-// cache adapts the decoder's cache to model.KV.
-type cache struct{ *llama.KV }
-
-func (c cache) Clone(capacity int) model.KV { return cache{c.KV.Clone(capacity)} }
-func (c cache) CopyFrom(src model.KV)       { c.KV.CopyFrom(src.(cache).KV) }
-
-// NewKV makes an empty cache.
-func (m *Model) NewKV(capacity int) model.KV {
-	return cache{m.net.Model.Language.NewKV(m.Device(), capacity)}
-}
-
-// Share returns a model with the same weight tensors and empty adapter slots.
-func (m *Model) Share() model.Model {
-	out := *m
-	out.build()
-	model.CopyWeights(nn.Params(out.net), nn.Params(m.net), nil)
-	return &out
-}
-
-// Trainable returns a copy with f32 tensors of its own.
-func (m *Model) Trainable() model.Model {
-	out := *m
-	out.build()
-	model.CopyWeights(nn.Params(out.net), nn.Params(m.net), ops.Copy)
-	return &out
-}
+// prompt is that of LLaVA-1.5.
+func prompt(_ *clipllama.Config, words string) string { return "USER: " + words + " ASSISTANT:" }

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"runtime"
 	"sync"
 
 	"lightbox/kernels/ops"
@@ -12,12 +13,15 @@ import (
 type Estimate struct {
 	FLOPs     float64 // operations of matrix products and attention
 	ReadBytes float64 // bytes of weights read, each time that they are
-	Weights   int64   // bytes of the mapped weights that the work touches
+	Weights   int64   // bytes of the mapped weights that loading and the work touch
 	Tensors   int64   // most bytes of tensors at once, widened weights, caches and kernels' scratch memory included
 }
 
 // Resident is by how much a process grows that does the work, beside what it holds on the host.
-func (e Estimate) Resident() int64 { return e.Weights + e.Tensors }
+func (e Estimate) Resident() int64 { return e.Weights + e.Tensors + garbage }
+
+// garbage is what the Go heap grows by while any work runs: package exec collects no earlier.
+const garbage = 5 << 20
 
 // Host is what bytes of the Go heap take, garbage included: package exec lets the heap grow by two fifths between
 // collections.
@@ -39,24 +43,33 @@ func Measured[T any](key string, f func() (T, error)) (T, error) {
 }
 
 // Measure runs f on a copy of m whose parameters have the types of loaded ones but no memory, and tells what f would cost:
-// the very code of the work is its estimate. m may be built from its configuration alone; what f makes beside must be on
+// the very code of the work is its estimate. m may be built from its configuration alone; what f makes beside must be
 // on the Meter, and freed or on a tape. f sees zeros wherever it reads a result, and may ask on in between.
 func Measure(m Model, f func(m Model, on *ops.Meter)) Estimate {
 	meter := ops.Meta()
 	m = m.Share()
 	as := stored(m.Info().DType)
-	for _, p := range m.Params() {
-		if dt, mapped := held(as, p.Wide); mapped {
+	var read, largest int64 // bytes of widened parameters
+	for _, p := range append(m.Params(), m.Buffers()...) {
+		if dt, mapped := held(as, p.Wide); mapped && !p.Counter {
 			p.Tensor = meter.Mapped(dt, p.Shape...)
-		} else {
+		} else { // widened: what was read of the file stays mapped, and the heap keeps room for the largest
 			p.Tensor = meter.Empty(dt, p.Shape...)
+			read += p.Numel() * int64(as.Size())
+			largest = max(largest, p.Numel()*int64(dt.Size()))
 		}
 	}
-	for _, b := range m.Buffers() {
-		b.Tensor = meter.Empty(tensor.F32, b.Shape...)
-	}
 	f(m, meter)
-	s := meter.Spent()
+	runtime.KeepAlive(m) // as a run keeps it for other steps
+	e := Metered(meter)
+	e.Weights += read
+	e.Tensors += Host(largest)
+	return e
+}
+
+// Metered is what ran on a Meter.
+func Metered(on *ops.Meter) Estimate {
+	s := on.Spent()
 	return Estimate{FLOPs: s.FLOPs, ReadBytes: s.Read, Weights: s.Mapped, Tensors: s.Held + s.Scratch}
 }
 

@@ -27,7 +27,6 @@ package model
 
 import (
 	"context"
-	"errors"
 
 	"lightbox/kernels/tensor"
 	"lightbox/stdlib/nn"
@@ -48,7 +47,12 @@ const (
 const Ignore int32 = -100
 
 // ErrNoImage is Encode's error of an input without an image where the family cannot do without.
-var ErrNoImage = errors.New("an example without an image: this model always looks at one")
+const ErrNoImage refusal = "an example without an image: this model always looks at one"
+
+// refusal is an error that callers tell from others.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
 
 // Input is what one example asks of a model.
 type Input struct {
@@ -149,6 +153,7 @@ type Info struct {
 	Context       int            // tokens that fit, 0 if unbounded
 	DType         string         // how config.json says the weights are stored: "float32", "bfloat16", "float16"
 	EOS           []int32        // tokens that end an answer
+	Barred        []int32        // tokens that no answer has behind its first one
 	Preprocessing map[string]any // choices that change pixels (crop, pad, resample), recorded with results
 }
 
@@ -207,6 +212,12 @@ type Model interface {
 	// Save writes a Hugging Face checkpoint directory with the model's present
 	// weights, adapters left out, in dtype tensor.F32 or tensor.BF16.
 	Save(dir string, dt tensor.DType) error
+}
+
+// SquarePadder is a model that can be made to pad pictures to a square before it sees them. // config
+type SquarePadder interface {
+	// PadToSquare returns a model that does, with the same weights and empty adapter slots.
+	PadToSquare() (Model, error)
 }
 
 // Family is what a package under models/ gives to the table of families.

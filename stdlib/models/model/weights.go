@@ -24,9 +24,9 @@ type Names struct {
 	Tied map[string]string
 }
 
-// LoadWeights gives every parameter its tensor from the archive. F32 and BF16
-// stay as they are stored, in the mapped file where the device allows; F16 and
-// F64, and vectors of any type, become f32. Everything that does not fit is
+// LoadWeights gives every parameter its tensor from the archive. F32, BF16 and
+// F16 stay as they are stored, in the mapped file where the device allows; F64,
+// and vectors of any type, become f32. Everything that does not fit is
 // reported at once: missing, unused and mis-shaped tensors, each with its name
 // in the file and, where one is likely meant, the near name.
 func LoadWeights(dev *tensor.Device, a *safetensors.Archive, params []nn.Named, names Names) error {
@@ -137,6 +137,8 @@ func held(d safetensors.DType, wide bool) (dt tensor.DType, mapped bool) {
 		return tensor.F32, true
 	case d == safetensors.BF16 && !wide:
 		return tensor.BF16, true
+	case d == safetensors.F16 && !wide:
+		return tensor.F16, true
 	}
 	return tensor.F32, false
 }

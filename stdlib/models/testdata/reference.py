@@ -283,3 +283,4 @@ class Case:
                     tensors["grad." + n.replace(".default", "")] = p.grad.clone()
         with torch.no_grad():
             tensors["lora_logits"] = self.logits(lm, batch[0][0])[-2:].detach().clone()
+        return lm

@@ -10,6 +10,8 @@ type Sequences struct {
 	Lens []int // new rows per sequence
 	KV   []*KV // parallel to Lens, or nil: nothing is cached. New rows are appended.
 	Tail []int // rows wanted per sequence, counted from its end; nil: all
+	// Prefix is how many first tokens of each sequence all its tokens see; nil: none, causal throughout.
+	Prefix []int
 	// Memory is the rows of the memory per sequence, where cross-attention has one; nil: it is in the caches.
 	Memory []int
 }
@@ -63,7 +65,7 @@ func (l *Layout) Queries(last bool) []int {
 // Attend is causal self-attention of layer: q (T, H, D) with the rows starts per sequence, k and v (N, K, D) of the new
 // rows, which are appended to the caches. Queries are the last rows of their sequence.
 func (l *Layout) Attend(layer int, q, k, v *tensor.Tensor, starts []int, scale float32) *tensor.Tensor {
-	o := ops.AttnOptions{Causal: true, Scale: scale}
+	o := ops.AttnOptions{Causal: true, Prefix: l.Prefix, Scale: scale}
 	for i, kv := range l.KV {
 		kv.put(layer, k.Rows(l.Starts[i], l.Starts[i+1]), v.Rows(l.Starts[i], l.Starts[i+1]))
 	}

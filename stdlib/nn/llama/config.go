@@ -54,7 +54,7 @@ func (c *Config) Read(raw []byte) error {
 		RopeTheta     *float64        `json:"rope_theta"`
 		RopeScaling   json.RawMessage `json:"rope_scaling"`
 		RopeParams    json.RawMessage `json:"rope_parameters"`
-		SlidingWindow *int            `json:"sliding_window"`
+		SlidingWindow json.RawMessage `json:"sliding_window"`
 	}
 	*c = DefaultConfig()
 	if len(raw) > 0 {
@@ -71,8 +71,8 @@ func (c *Config) Read(raw []byte) error {
 	if c.ModelType != "llama" && c.ModelType != "mistral" {
 		return fmt.Errorf("model_type is %q; known decoders: llama, mistral", c.ModelType)
 	}
-	if old.SlidingWindow != nil && *old.SlidingWindow < c.MaxPositionEmbeddings {
-		return fmt.Errorf("sliding_window is %d; only full attention is supported", *old.SlidingWindow)
+	if err := c.checkWindow(old.SlidingWindow); err != nil {
+		return err
 	}
 	if old.RopeTheta != nil {
 		c.RopeTheta = *old.RopeTheta
@@ -90,6 +90,25 @@ func (c *Config) Read(raw []byte) error {
 		c.HeadDim = c.HiddenSize / c.NumAttentionHeads
 	}
 	return c.check()
+}
+
+// checkWindow refuses a sliding window that some sequence would feel. Llama has none; where Mistral's key is absent, and
+// not null, MistralConfig sets 4096.
+func (c *Config) checkWindow(raw json.RawMessage) error {
+	if c.ModelType != "mistral" || string(raw) == "null" {
+		return nil
+	}
+	window, from := 4096, " where the key is absent"
+	if len(raw) > 0 {
+		from = ""
+		if err := json.Unmarshal(raw, &window); err != nil {
+			return fmt.Errorf("sliding_window: %w", err)
+		}
+	}
+	if window < c.MaxPositionEmbeddings {
+		return fmt.Errorf("sliding_window is %d%s; only full attention is supported: null, or no less than max_position_embeddings %d", window, from, c.MaxPositionEmbeddings)
+	}
+	return nil
 }
 
 // readRope reads either spelling of the rotary settings.

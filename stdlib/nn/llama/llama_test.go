@@ -21,6 +21,8 @@ func TestConfig(t *testing.T) {
 		{`{"rope_theta":5e5}`, func(c Config) bool { return c.RopeTheta == 5e5 }},
 		{`{"rope_parameters":{"rope_theta":7e5,"rope_type":"default"},"rope_theta":5e5}`, func(c Config) bool { return c.RopeTheta == 7e5 }},
 		{`{"rope_scaling":null}`, func(c Config) bool { return c.RopeTheta == 1e4 }},
+		{`{"model_type":"mistral","max_position_embeddings":4096}`, func(c Config) bool { return c.RopeTheta == 10000 }},
+		{`{"sliding_window":16}`, func(c Config) bool { return c.ModelType == "llama" }}, // which has none
 		{`{"model_type":"mistral","sliding_window":null}`, func(c Config) bool { return c.NumKeyValueHeads == 8 && c.IntermediateSize == 14336 }},
 		{`{"hidden_size":96,"num_attention_heads":4,"head_dim":32,"num_key_value_heads":2}`, func(c Config) bool { return c.HeadDim == 32 && c.NumKeyValueHeads == 2 }},
 	} {
@@ -32,6 +34,7 @@ func TestConfig(t *testing.T) {
 	for raw, want := range map[string]string{
 		`{"model_type":"qwen2"}`:                         `model_type is "qwen2"; known decoders: llama, mistral`,
 		`{"model_type":"mistral","sliding_window":4096}`: "sliding_window is 4096; only full attention",
+		`{"model_type":"mistral"}`:                       "sliding_window is 4096 where the key is absent; only full attention",
 		`{"rope_parameters":{"rope_type":"llama3"}}`:     `rope_parameters: rope type "llama3" is not supported`,
 		`{"rope_scaling":{"type":"dynamic"}}`:            `rope_scaling: rope type "dynamic"`,
 		`{"hidden_size":-1}`:                             "hidden_size is -1; want at least 1",

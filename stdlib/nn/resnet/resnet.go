@@ -7,6 +7,7 @@ package resnet
 
 import (
 	"fmt"
+	"math"
 
 	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
@@ -89,6 +90,7 @@ func New(c Config) *Model {
 	}
 	if c.Classes > 0 {
 		m.Head = nn.NewLinear(in, c.Classes, true)
+		m.Head.Weight.Std = 1 / math.Sqrt(float64(3*in)) // that of torch.nn.Linear's uniform draws
 	}
 	return m
 }

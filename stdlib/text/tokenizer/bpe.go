@@ -18,8 +18,9 @@ type bpe struct {
 	fallback       *[256]int32    // <0x00> … <0xFF>, -1 where missing; nil without byte fallback
 	raw            *[256]int32    // with byte-level pieces left as bytes: the token of each byte, -1 if missing
 	rawVocab       map[string]int32
-	crosses        bool   // some merge makes a token with ▁ behind another rune
-	boundary       string // a mark that no merge has inside: text may be cut before it ("" for none)
+	crosses        bool       // some merge makes a token with ▁ behind another rune
+	sp             *spSymbols // of a SentencePiece model; nil otherwise
+	boundary       string     // a mark that no merge has inside: text may be cut before it ("" for none)
 }
 
 // symbol is a token under way in a linked list; n is how many bytes of the piece it covers, 0 when it
@@ -33,11 +34,13 @@ type scratch struct {
 	pieces, more []piece
 	symbols      []symbol
 	heap         []uint64
+	path         []pathNode
 	words        map[string][]token
 	kept         int // tokens in words
 }
 
-// token is an id and how many bytes of its piece it covers.
+// token is an id and how many bytes of its piece it covers; where n is negative, −n bytes that the tokens behind it cover
+// too.
 type token struct{ id, n int32 }
 
 const (
@@ -85,15 +88,21 @@ func (b *bpe) word(text string, s *scratch, out []token) []token {
 	} else {
 		out = b.merged(text, s, out)
 	}
-	if len(text) < longestKept {
-		if s.kept > mostKept {
-			clear(s.words)
-			s.kept = 0
-		}
-		s.words[strings.Clone(text)] = append([]token(nil), out[from:]...)
-		s.kept += len(out) - from + 4
-	}
+	s.remember(text, out[from:])
 	return out
+}
+
+// remember keeps the tokens of a word.
+func (s *scratch) remember(text string, tokens []token) {
+	if len(text) >= longestKept {
+		return
+	}
+	if s.kept > mostKept {
+		clear(s.words)
+		s.kept = 0
+	}
+	s.words[strings.Clone(text)] = append([]token(nil), tokens...)
+	s.kept += len(tokens) + 4
 }
 
 func (b *bpe) wholeToken(text string) (int32, bool) {
@@ -112,6 +121,8 @@ func (b *bpe) wholeToken(text string) (int32, bool) {
 func (b *bpe) merged(text string, s *scratch, out []token) []token {
 	s.symbols = s.symbols[:0]
 	switch {
+	case b.sp != nil:
+		b.sp.symbols(b, text, s)
 	case b.raw != nil:
 		b.rawSymbols(text, s)
 	default:
@@ -124,6 +135,9 @@ func (b *bpe) merged(text string, s *scratch, out []token) []token {
 		b.joinShort(s)
 	} else {
 		b.joinLong(s)
+	}
+	if b.sp != nil {
+		return b.sp.finish(b, text, s, out)
 	}
 	for i := int32(0); i < int32(len(s.symbols)); i = s.symbols[i].next {
 		out = append(out, token{s.symbols[i].id, s.symbols[i].n})

@@ -174,9 +174,14 @@ func TestUnicodeClasses(t *testing.T) {
 		stripAccents{}.normalize(&p)
 		return p.text == ""
 	}
+	nonspacing := func(r rune) bool {
+		p := piece{text: string(r)}
+		bertText{accents: true}.normalize(&p)
+		return p.text == ""
+	}
 	space := func(r rune) bool { return slowKind(r) == space }
 	for name, in := range map[string]func(rune) bool{"letter": isLetter, "number": isNumber, "space": space, "numeric": isNumeric,
-		"word": isWord, "punctuation": isPunctuation, "marks": marks, "cleaned": cleaned} {
+		"word": isWord, "punctuation": isPunctuation, "marks": marks, "nonspacing": nonspacing, "cleaned": cleaned} {
 		if got := hashClass(in); got != want[name] {
 			t.Errorf("class %s: hash %.12s, want %.12s", name, got, want[name])
 		}

@@ -3,15 +3,15 @@ package tokenizer
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 )
 
-// Load reads a tokenizer.json, or the one in a checkpoint directory together with the roles of its
-// special tokens (tokenizer_config.json, special_tokens_map.json).
+// Load reads a tokenizer.json or a SentencePiece .model, or what a checkpoint directory has together with the roles of its
+// special tokens (tokenizer_config.json, special_tokens_map.json): tokenizer.json, or as transformers 5.23 converts
+// them tokenizer.model (Llama's), vocab.json with merges.txt (GPT-2, CodeGen, Qwen2) or vocab.txt (BERT).
 func Load(path string) (*Tokenizer, error) {
 	if info, err := os.Stat(path); err != nil {
 		return nil, err
@@ -19,28 +19,21 @@ func Load(path string) (*Tokenizer, error) {
 		dir := path
 		path = filepath.Join(dir, "tokenizer.json")
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			return nil, noTokenizer(dir)
+			return loadParts(dir)
 		}
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
+	if filepath.Ext(path) == ".model" {
+		return ParseSentencePiece(path, data)
+	}
 	t, err := Parse(path, data)
 	if err != nil {
 		return nil, err
 	}
 	return t, t.readRoles(filepath.Dir(path))
-}
-
-// noTokenizer says what is in a directory instead of a tokenizer.json.
-func noTokenizer(dir string) error {
-	for _, other := range []string{"tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.txt", "vocab.json"} {
-		if _, err := os.Stat(filepath.Join(dir, other)); err == nil {
-			return fmt.Errorf("%s: no tokenizer.json, and reading %s is not supported: save the fast tokenizer there (AutoTokenizer.from_pretrained(…).save_pretrained(…))", dir, other)
-		}
-	}
-	return fmt.Errorf("%s: no tokenizer.json", dir)
 }
 
 // Parse reads the bytes of a tokenizer.json; file names it in errors.
@@ -57,8 +50,20 @@ func Parse(file string, data []byte) (*Tokenizer, error) {
 	} else if v != "1.0" {
 		return nil, root.errorf("version", "%q is not supported, want \"1.0\"", v)
 	}
-	t := &Tokenizer{path: file, special: map[string]string{}}
-	if err := t.readStages(root); err != nil {
+	return assemble(root, nil)
+}
+
+// assemble makes the tokenizer of a tokenizer.json. model sets its model, vocabulary and names; nil: the file has them.
+func assemble(root node, model func(*Tokenizer) error) (*Tokenizer, error) {
+	t := newTokenizer(root.file)
+	err := t.readStages(root)
+	if err != nil {
+		return nil, err
+	}
+	if model == nil {
+		model = func(t *Tokenizer) error { return t.readModelOf(root) }
+	}
+	if err := model(t); err != nil {
 		return nil, err
 	}
 	if err := t.readAdded(root); err != nil {
@@ -67,8 +72,13 @@ func Parse(file string, data []byte) (*Tokenizer, error) {
 	if t.post, err = readPost(root, t); err != nil {
 		return nil, err
 	}
-	t.pool.New = func() any { return &scratch{words: map[string][]token{}} }
 	return t, nil
+}
+
+func newTokenizer(file string) *Tokenizer {
+	t := &Tokenizer{path: file, special: map[string]string{}, addedByID: map[int32]Added{}, addedByKey: map[string]int32{}, visible: map[int32]string{}}
+	t.pool.New = func() any { return &scratch{words: map[string][]token{}} }
+	return t
 }
 
 func (t *Tokenizer) readStages(root node) error {
@@ -97,36 +107,44 @@ func (t *Tokenizer) readStages(root node) error {
 			t.needsAlign = true
 		}
 	}
-	n, ok, err = root.child("model")
+	return nil
+}
+
+// readModelOf reads the model of a tokenizer.json.
+func (t *Tokenizer) readModelOf(root node) error {
+	n, ok, err := root.child("model")
 	if err != nil {
 		return err
 	}
 	if !ok {
 		return root.errorf("model", "missing%s", hint("model", keysOf(root.fields)))
 	}
-	if t.model, t.names, err = readModel(n); err != nil {
+	if err := t.readModel(n); err != nil {
 		return err
 	}
+	m, ok := t.model.(*bpe)
+	if !ok {
+		return nil
+	}
 	if k := len(t.pre); k > 0 {
-		if b, ok := t.pre[k-1].(byteLevel); ok && t.model.readBytes() {
+		if b, ok := t.pre[k-1].(byteLevel); ok && m.readBytes() {
 			b.raw = true
 			t.pre[k-1] = b
 		}
 	}
-	if t.model.raw == nil {
-		t.model.boundary = t.model.findBoundary()
+	if m.raw == nil {
+		m.boundary = m.findBoundary()
 	}
 	return nil
 }
 
 func (t *Tokenizer) readAdded(root node) error {
-	t.addedByID, t.addedByKey, t.visible = map[int32]Added{}, map[string]int32{}, map[int32]string{}
 	if raw, ok := root.fields["added_tokens"]; ok && string(raw) != "null" {
 		list, err := root.list("added_tokens")
 		if err != nil {
 			return err
 		}
-		next := int32(len(t.model.vocab))
+		next := int32(len(t.vocab))
 		for _, n := range list {
 			a, err := readAddedToken(n)
 			if err != nil {
@@ -156,7 +174,7 @@ func (t *Tokenizer) readAdded(root node) error {
 func (t *Tokenizer) addToken(a Added, next *int32) {
 	id, ok := t.addedByKey[a.Content]
 	if !ok {
-		id, ok = t.model.vocab[a.Content]
+		id, ok = t.vocab[a.Content]
 	}
 	if !ok {
 		id = *next

@@ -11,25 +11,43 @@ import (
 // maxTokenID bounds what a vocabulary may number, so that a lying file cannot ask for terabytes.
 const maxTokenID = 1 << 24
 
-// readModel reads the model and the tokens by id.
-func readModel(n node) (*bpe, []string, error) {
+// model cuts a piece of text into tokens, which it appends to out.
+type model interface {
+	tokens(text string, s *scratch, out []token) []token
+}
+
+// readModel reads the model, its vocabulary and the tokens by id.
+func (t *Tokenizer) readModel(n node) error {
 	kind, err := get(n, "type", "", "a string")
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	if kind == "" { // old files do not name it
 		if _, ok := n.fields["merges"]; !ok {
-			return nil, nil, n.errorf("type", "missing, and there are no merges: only BPE models are supported")
+			return n.errorf("type", "missing, and there are no merges: what model is it?")
 		}
 		kind = "BPE"
 	}
 	switch kind {
 	case "BPE":
-		return readBPE(n)
-	case "Unigram", "WordPiece", "WordLevel":
-		return nil, nil, n.errorf("type", "%s models are not supported yet, only BPE", kind)
+		var b *bpe
+		if b, t.names, err = readBPE(n); err == nil {
+			t.model, t.vocab = b, b.vocab
+		}
+	case "Unigram":
+		t.model, t.vocab, t.names, err = modelOf(readUnigram(n))
+	case "WordPiece":
+		t.model, t.vocab, t.names, err = modelOf(readWordPiece(n))
+	case "WordLevel":
+		t.model, t.vocab, t.names, err = modelOf(readWordLevel(n))
+	default:
+		err = n.unknownKind(kind, "BPE", "Unigram", "WordPiece", "WordLevel")
 	}
-	return nil, nil, n.unknownKind(kind, "BPE")
+	return err
+}
+
+func modelOf[M model](m M, vocab map[string]int32, names []string, err error) (model, map[string]int32, []string, error) {
+	return m, vocab, names, err
 }
 
 func readBPE(n node) (*bpe, []string, error) {
@@ -106,13 +124,7 @@ func (b *bpe) readOptions(n node) error {
 		b.unk = id
 	}
 	if fallback {
-		b.fallback = new([256]int32)
-		for i := range b.fallback {
-			b.fallback[i] = -1
-			if id, ok := b.vocab[fmt.Sprintf("<0x%02X>", i)]; ok {
-				b.fallback[i] = id
-			}
-		}
+		b.fallback = byteTokens(b.vocab)
 	}
 	return nil
 }

@@ -128,7 +128,7 @@ func (b bertText) normalize(p *piece) {
 	}
 	if b.accents {
 		unicodeForm(norm.NFD).normalize(p)
-		p.filter(func(r rune) bool { return !unicode.Is(unicode.Mn, r) })
+		p.filter(func(r rune) bool { return !isNonspacing(r) })
 	}
 	if b.lower {
 		lowercase{}.normalize(p)

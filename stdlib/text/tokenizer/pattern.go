@@ -43,6 +43,30 @@ func (l literal) find(s string, out []match) []match {
 	return out
 }
 
+// spaces matches two spaces or more.
+type spaces struct{}
+
+func (spaces) find(s string, out []match) []match {
+	last := 0
+	for {
+		i := strings.Index(s[last:], "  ")
+		if i < 0 {
+			break
+		}
+		lo := last + i
+		hi := lo + len(s[lo:]) - len(strings.TrimLeft(s[lo:], " "))
+		if last < lo {
+			out = append(out, match{last, lo, false})
+		}
+		out = append(out, match{lo, hi, true})
+		last = hi
+	}
+	if last < len(s) {
+		out = append(out, match{last, len(s), false})
+	}
+	return out
+}
+
 // class matches single runes.
 type class func(rune) bool
 
@@ -112,6 +136,8 @@ const (
 // compile gives the matcher of a regular expression in Oniguruma's syntax, which the Rust library uses.
 func compile(pattern string) (matcher, error) {
 	switch pattern {
+	case " {2,}": // of normalizers that were converted from SentencePiece
+		return spaces{}, nil
 	case patternGPT2:
 		return words{}, nil
 	case patternQwen2:

@@ -55,9 +55,11 @@ func readNormalizer(n node) (normalizer, error) {
 		return byteChars{}, nil
 	case "BertNormalizer":
 		return readBertNormalizer(n)
+	case "Precompiled":
+		return readPrecompiled(n)
 	}
 	return nil, n.unknownKind(kind, "Sequence", "Prepend", "Replace", "NFC", "NFD", "NFKC", "NFKD", "Lowercase",
-		"Strip", "StripAccents", "Nmt", "ByteLevel", "BertNormalizer")
+		"Strip", "StripAccents", "Nmt", "ByteLevel", "BertNormalizer", "Precompiled")
 }
 
 func readReplace(n node) (replaceText, error) {

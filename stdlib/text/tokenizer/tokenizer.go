@@ -10,7 +10,8 @@ import (
 // Tokenizer is a loaded tokenizer.json. It is safe for concurrent use.
 type Tokenizer struct {
 	path       string
-	model      *bpe
+	model      model
+	vocab      map[string]int32
 	names      []string // by id; "" where the id is not used
 	added      []Added  // by id, ascending
 	addedByID  map[int32]Added
@@ -22,7 +23,8 @@ type Tokenizer struct {
 	pre        []pretokenizer
 	post       []postprocessor
 	decoder    decoders
-	anyDecoder bool // false: tokens are joined by spaces
+	sp         *spDecoder // decodes instead, for a SentencePiece model
+	anyDecoder bool       // false: tokens are joined by spaces
 	special    map[string]string
 	needsAlign bool // a stage asks where in the original a piece begins
 	pool       sync.Pool
@@ -91,9 +93,9 @@ func (t *Tokenizer) sequence(text string, full bool) sequence {
 		for _, k := range toks {
 			out.IDs = append(out.IDs, k.id)
 			if full {
-				out.add(p.original(at, at+int(k.n)), t.names[k.id])
+				out.add(p.original(at, at+int(max(k.n, -k.n))), t.names[k.id])
 			}
-			at += int(k.n)
+			at += int(max(k.n, 0))
 		}
 	}
 	clear(s.pieces) // let go of the text
@@ -138,6 +140,9 @@ func (t *Tokenizer) pieces(text string, track bool, s *scratch) {
 
 // Decode is the text of ids; ids that no token has are left out. With skipSpecial so are special tokens.
 func (t *Tokenizer) Decode(ids []int32, skipSpecial bool) string {
+	if t.sp != nil {
+		return t.sp.decode(t, ids, skipSpecial)
+	}
 	tokens := make([]string, 0, len(ids))
 	for _, id := range ids {
 		text, ok := t.visible[id]
@@ -185,15 +190,15 @@ func (t *Tokenizer) ID(token string) (int32, bool) {
 	if id, ok := t.addedByKey[token]; ok {
 		return id, true
 	}
-	id, ok := t.model.vocab[token]
+	id, ok := t.vocab[token]
 	return id, ok
 }
 
 // VocabSize is the number of tokens, added ones included. Ids need not be dense: see MaxID.
 func (t *Tokenizer) VocabSize() int {
-	n := len(t.model.vocab)
+	n := len(t.vocab)
 	for _, a := range t.added {
-		if _, ok := t.model.vocab[a.Content]; !ok {
+		if _, ok := t.vocab[a.Content]; !ok {
 			n++
 		}
 	}

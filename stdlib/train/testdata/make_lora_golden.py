@@ -6,14 +6,15 @@ the same checkpoint "grouped", its weights drawn from a hash in both languages).
 AdamW with decay, cosine with warm-up, clipping to norm 1, two micro-batches of two examples a step (the last step of an
 epoch has one), the loss the mean over all caption tokens of the step, no dropout. The order is Lightbox's for seed 7.
 """
-import json, os
+import json, math, os, sys
 import numpy as np
-import torch
-from transformers import PreTrainedTokenizerFast, get_cosine_schedule_with_warmup
+import peft, torch
+from transformers import get_cosine_schedule_with_warmup
 
 here = os.path.dirname(os.path.abspath(__file__))
-__file__ = os.path.join(here, "../../models/llava/testdata/make_golden.py")
-exec(open(__file__).read().rsplit("\n\n\nfor name in", 1)[0])  # its functions, without its loop
+sys.path.insert(0, f"{here}/../../models/llava/testdata")
+import make_golden as llava
+from reference import hashed, image
 
 ORDER = [[1, 4, 3, 5, 2, 0], [4, 2, 3, 1, 5, 0], [0, 4, 3, 1, 2, 5], [5, 3, 0, 4, 2, 1], [3, 2, 4, 1, 5, 0],
          [4, 1, 0, 5, 3, 2], [1, 5, 4, 0, 3, 2], [0, 2, 5, 4, 3, 1], [0, 5, 3, 1, 4, 2], [5, 3, 0, 1, 2, 4]]
@@ -22,14 +23,8 @@ TRAIN = [dict(image=[1, 40, 28], caption="Axial CT of the abdomen shows a cyst o
          dict(image=[5, 29, 41], caption="Chest radiograph."), dict(image=[6, 64, 64], caption="Sagittal MRI of the brain: no lesion.")]
 CONFIG = dict(rank=4, alpha=8, lr=5e-3, decay=0.01, warmup=0.1, steps=20, prompt="Describe the image.")
 
-case = CASES["grouped"]
-d = f"{os.path.dirname(__file__)}/grouped"
-model = LlavaForConditionalGeneration(LlavaConfig(**{k: v for k, v in case["config"].items() if k not in ("architectures", "torch_dtype")}))
-model.set_attn_implementation("eager")
-model.eval()
-with torch.no_grad():
-    for n, p in model.named_parameters():
-        p.copy_(torch.from_numpy(weight(n, tuple(p.shape))))
+case = llava.Grouped()
+model = case.loaded("grouped")
 lm = peft.get_peft_model(model, peft.LoraConfig(r=CONFIG["rank"], lora_alpha=CONFIG["alpha"], target_modules=r".*language_model\..*(q_proj|v_proj|down_proj)"))
 lm.eval()
 params = {}
@@ -39,11 +34,7 @@ for n, p in lm.named_parameters():
         p.data.copy_(torch.from_numpy(np.float32(0.2) * hashed(n, p.numel()).reshape(p.shape)))
         params[n] = p
 
-pre = json.load(open(f"{d}/preprocessor_config.json"))
-pre.pop("image_processor_type")
-tok = PreTrainedTokenizerFast(tokenizer_file=f"{d}/tokenizer.json", bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="<pad>")
-proc = LlavaProcessor(CLIPImageProcessorPil(**pre), tok, patch_size=7, num_additional_image_tokens=1,
-                      vision_feature_select_strategy="default", chat_template=TEMPLATE)
+proc = case.proc
 samples = []
 for ex in TRAIN:
     content = [dict(type="image"), dict(type="text", text=CONFIG["prompt"])]

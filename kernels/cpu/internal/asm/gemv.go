@@ -17,10 +17,10 @@ var gemvBlocks = []int{0, 2, 2, 2, 1}
 
 func gemvAVX2(c *build.Context) {
 	for m := 1; m < len(gemvBlocks); m++ {
-		for _, bf16 := range []bool{false, true} {
-			gemv(c, m, gemvBlocks[m], bf16)
+		for _, e := range elements {
+			gemv(c, m, gemvBlocks[m], e)
 			if gemvBlocks[m] > 1 {
-				gemv(c, m, 1, bf16) // for the last columns
+				gemv(c, m, 1, e) // for the last columns
 			}
 		}
 	}
@@ -28,17 +28,13 @@ func gemvAVX2(c *build.Context) {
 
 // gemv writes the kernel of y = x·Wᵀ for m rows of x and 8·blocks rows of W (N, K), read where they lie: blocks of 8×8
 // are transposed in registers, so that each output is a lane and takes its products in ascending k.
-func gemv(c *build.Context, m, blocks int, bf16 bool) {
-	typ, size, suffix := "float32", 4, "F32"
-	if bf16 {
-		typ, size, suffix = "uint16", 2, "BF16"
-	}
-	name := fmt.Sprintf("gemv%dx%d%sAVX2", m, 8*blocks, suffix)
+func gemv(c *build.Context, m, blocks int, kind element) {
+	name := fmt.Sprintf("gemv%dx%d%sAVX2", m, 8*blocks, kind.name)
 	c.Function(name)
 	c.Attributes(attr.NOSPLIT)
 	c.Doc(fmt.Sprintf("%s continues y (%d, %d) += x·Wᵀ over k8·8 steps, k8 > 0; the strides ldx, ldw, ldy are in bytes.", name, m, 8*blocks))
 	c.Pragma("noescape")
-	c.SignatureExpr(fmt.Sprintf("func(k8 int, x *float32, ldx int, w *%s, ldw int, y *float32, ldy int)", typ))
+	c.SignatureExpr(fmt.Sprintf("func(k8 int, x *float32, ldx int, w *%s, ldw int, y *float32, ldy int)", kind.typ))
 	k := c.Load(c.Param("k8"), c.GP64())
 	x := c.Load(c.Param("x"), c.GP64())
 	ldx := c.Load(c.Param("ldx"), c.GP64())
@@ -49,7 +45,7 @@ func gemv(c *build.Context, m, blocks int, bf16 bool) {
 
 	t, spare, zero := ymm[:8], ymm[8], ymm[9]
 	acc := func(r, b int) reg.VecPhysical { return ymm[10+r*blocks+b] }
-	if !bf16 {
+	if kind == elemF32 {
 		spare = ymm[9]
 	}
 	xrow := gemmRows(c, m, x, ldx)
@@ -72,7 +68,7 @@ func gemv(c *build.Context, m, blocks int, bf16 bool) {
 		}
 	}
 	eachY(func(m operand.Mem, v reg.VecPhysical) { c.VMOVUPS(m, v) })
-	if bf16 {
+	if kind == elemBF16 {
 		c.VXORPS(zero, zero, zero)
 	}
 	use := func(b, disp int) func(int, reg.VecPhysical) {
@@ -91,18 +87,13 @@ func gemv(c *build.Context, m, blocks int, bf16 bool) {
 				rows[b].prefetch(c)
 			}
 			for s := range sub {
-				if bf16 {
-					transposeBF16(c, rows[b], 16*s, t, zero, use(b, 32*s))
-				} else {
-					transposeF32(c, rows[b], 32*s, t, use(b, 32*s))
-					transposeF32(c, rows[b], 32*s+16, t, use(b, 32*s+16))
-				}
+				transpose8(c, kind, rows[b], 8*kind.size*s, t, zero, use(b, 32*s))
 			}
-			rows[b].advance(c, uint64(8*size*sub))
+			rows[b].advance(c, uint64(8*kind.size*sub))
 		}
 		c.ADDQ(operand.U32(32*sub), x)
 	}
-	line := 64 / (8 * size)
+	line := 64 / (8 * kind.size)
 	c.SUBQ(operand.Imm(uint64(line)), k)
 	c.JL(operand.LabelRef("rest"))
 	c.Label("lines")

@@ -11,11 +11,26 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
+// element is a number format that a kernel reads and widens to float32.
+type element struct {
+	name, typ string // in the kernel's name, and in Go
+	size      int
+}
+
+var (
+	elemF32  = element{"F32", "float32", 4}
+	elemBF16 = element{"BF16", "uint16", 2}
+	elemF16  = element{"F16", "uint16", 2}
+	elements = []element{elemF32, elemBF16, elemF16}
+)
+
 func packAVX2(c *build.Context) {
-	packT8(c, false)
-	packT8(c, true)
-	packRows(c, false)
-	packRows(c, true)
+	for _, e := range elements {
+		packT8(c, e)
+	}
+	for _, e := range elements {
+		packRows(c, e)
+	}
 }
 
 // eightRows gives the addresses of rows 0 to 7 at a base that moves: (w) and its multiples of ld, (w4) likewise.
@@ -81,9 +96,35 @@ func transposeF32(c *build.Context, e eightRows, disp int, t []reg.VecPhysical, 
 	use(3, t[3])
 }
 
-// transposeBF16 does the same for elements k..k+7 of eight bfloat16 rows, widened: interleaving with zero words puts a
-// bfloat16 into the upper half of its float32. It needs eight registers t and a register of zeros.
-func transposeBF16(c *build.Context, e eightRows, disp int, t []reg.VecPhysical, zero reg.VecPhysical, use func(i int, v reg.VecPhysical)) {
+// transpose8 calls use with elements k..k+7 of eight rows, widened. It needs eight registers t and one of zeros.
+func transpose8(c *build.Context, kind element, e eightRows, disp int, t []reg.VecPhysical, zero reg.VecPhysical, use func(i int, v reg.VecPhysical)) {
+	switch kind {
+	case elemF32:
+		transposeF32(c, e, disp, t, use)
+		transposeF32(c, e, disp+16, t, func(i int, v reg.VecPhysical) { use(4+i, v) })
+	case elemBF16: // interleaving with zero words puts a bfloat16 into the upper half of its float32
+		transpose16(c, e, disp, t, func(k int) {
+			c.VPUNPCKLWD(t[0], zero, t[1])
+			use(k, t[1])
+			c.VPUNPCKHWD(t[0], zero, t[2])
+			use(k+1, t[2])
+		})
+	case elemF16:
+		x := func(v reg.VecPhysical) reg.Register { return v.(reg.Vec).AsX() }
+		transpose16(c, e, disp, t, func(k int) {
+			c.VPERMQ(operand.Imm(0xd8), t[0], t[0]) // rows 0..7 of k, then of k+1
+			c.VCVTPH2PS(x(t[0]), t[1])
+			use(k, t[1])
+			c.VEXTRACTI128(operand.Imm(1), t[0], x(t[0]))
+			c.VCVTPH2PS(x(t[0]), t[2])
+			use(k+1, t[2])
+		})
+	}
+}
+
+// transpose16 loads elements k..k+7 of eight rows of 16-bit words and calls use with every other k, while t[0] holds
+// rows 0..3 of k and of k+1 in its lower half and rows 4..7 in its upper. use may change t[0], t[1] and t[2].
+func transpose16(c *build.Context, e eightRows, disp int, t []reg.VecPhysical, use func(k int)) {
 	x := func(v reg.VecPhysical) reg.Register { return v.(reg.Vec).AsX() }
 	for r := 0; r < 4; r++ {
 		c.VMOVDQU(e.at(r, disp), x(t[r]))
@@ -103,24 +144,18 @@ func transposeBF16(c *build.Context, e eightRows, disp int, t []reg.VecPhysical,
 		} else {
 			c.VPUNPCKLDQ(t[p.a], t[p.b], t[0])
 		}
-		c.VPUNPCKLWD(t[0], zero, t[1])
-		use(2*i, t[1])
-		c.VPUNPCKHWD(t[0], zero, t[2])
-		use(2*i+1, t[2])
+		use(2 * i)
 	}
 }
 
 // packT8 writes the kernel that turns eight rows of W (N, K) into columns of a panel.
-func packT8(c *build.Context, bf16 bool) {
-	name, typ, size := "packT8F32AVX2", "float32", 4
-	if bf16 {
-		name, typ, size = "packT8BF16AVX2", "uint16", 2
-	}
+func packT8(c *build.Context, kind element) {
+	name := "packT8" + kind.name + "AVX2"
 	c.Function(name)
 	c.Attributes(attr.NOSPLIT)
 	c.Doc(fmt.Sprintf("%s writes dst[i·step + r] = src[r·ld + i] as float32 for 8 rows r and k8·8 elements i; k8 > 0, ld and step are in bytes.", name))
 	c.Pragma("noescape")
-	c.SignatureExpr(fmt.Sprintf("func(k8 int, src *%s, ld int, dst *float32, step int)", typ))
+	c.SignatureExpr(fmt.Sprintf("func(k8 int, src *%s, ld int, dst *float32, step int)", kind.typ))
 	k := c.Load(c.Param("k8"), c.GP64())
 	src := c.Load(c.Param("src"), c.GP64())
 	ld := c.Load(c.Param("ld"), c.GP64())
@@ -135,13 +170,8 @@ func packT8(c *build.Context, bf16 bool) {
 	}
 	c.Label("loop")
 	e.prefetch(c)
-	if bf16 {
-		transposeBF16(c, e, 0, ymm[:8], zero, store)
-	} else {
-		transposeF32(c, e, 0, ymm[:8], store)
-		transposeF32(c, e, 16, ymm[:8], store)
-	}
-	e.advance(c, uint64(8*size))
+	transpose8(c, kind, e, 0, ymm[:8], zero, store)
+	e.advance(c, uint64(8*kind.size))
 	c.DECQ(k)
 	c.JNZ(operand.LabelRef("loop"))
 	c.VZEROUPPER()
@@ -149,16 +179,13 @@ func packT8(c *build.Context, bf16 bool) {
 }
 
 // packRows writes the kernel that copies rows of 16 elements into a panel.
-func packRows(c *build.Context, bf16 bool) {
-	name, typ := "packCopy16AVX2", "float32"
-	if bf16 {
-		name, typ = "packWiden16AVX2", "uint16"
-	}
+func packRows(c *build.Context, kind element) {
+	name := "packRows16" + kind.name + "AVX2"
 	c.Function(name)
 	c.Attributes(attr.NOSPLIT)
 	c.Doc(fmt.Sprintf("%s writes dst[i·step + j] = src[i·ld + j] as float32 for k > 0 rows i of 16 elements; ld and step are in bytes.", name))
 	c.Pragma("noescape")
-	c.SignatureExpr(fmt.Sprintf("func(k int, src *%s, ld int, dst *float32, step int)", typ))
+	c.SignatureExpr(fmt.Sprintf("func(k int, src *%s, ld int, dst *float32, step int)", kind.typ))
 	k := c.Load(c.Param("k"), c.GP64())
 	src := c.Load(c.Param("src"), c.GP64())
 	ld := c.Load(c.Param("ld"), c.GP64())
@@ -166,11 +193,14 @@ func packRows(c *build.Context, bf16 bool) {
 	step := c.Load(c.Param("step"), c.GP64())
 	c.Label("loop")
 	for v := 0; v < 2; v++ {
-		if bf16 {
+		switch kind {
+		case elemF32:
+			c.VMOVUPS(operand.Mem{Base: src, Disp: 32 * v}, ymm[v])
+		case elemBF16:
 			c.VPMOVZXWD(operand.Mem{Base: src, Disp: 16 * v}, ymm[v])
 			c.VPSLLD(operand.Imm(16), ymm[v], ymm[v])
-		} else {
-			c.VMOVUPS(operand.Mem{Base: src, Disp: 32 * v}, ymm[v])
+		case elemF16:
+			c.VCVTPH2PS(operand.Mem{Base: src, Disp: 16 * v}, ymm[v])
 		}
 		c.VMOVUPS(ymm[v], operand.Mem{Base: dst, Disp: 32 * v})
 	}

@@ -3,8 +3,9 @@
     python make_golden.py        # tokenizers==0.23.3, from any directory
 
 Writes beside itself:
-  bytelevel.json, llama.json   small tokenizers, trained here on the texts of Texts
-  variants.json                further tokenizers: one of those two with some stages replaced
+  bytelevel.json, llama.json, wordpiece.json   small tokenizers, trained here on the texts of texts.py
+  unigram.json                 the same as sp_unigram.model (make_sentencepiece.py), as transformers converts it
+  variants.json                further tokenizers: one of those with some stages replaced
   golden.json                  what the library makes of 10,000 texts: a hash for every hundred, some in full
   unicode.json                 its character classes, over all assigned code points
 
@@ -16,43 +17,10 @@ import tokenizers
 from tokenizers import (AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors,
                         trainers)
 
+from texts import text
+
 assert tokenizers.__version__ == "0.23.3", tokenizers.__version__
 HERE = os.path.dirname(os.path.abspath(__file__))
-MASK = (1 << 64) - 1
-FRAGMENTS = json.load(open(os.path.join(HERE, "fragments.json"), encoding="utf-8"))
-
-
-class Rand:  # splitmix64
-    def __init__(self, seed):
-        self.s = seed & MASK
-
-    def next(self):
-        self.s = (self.s + 0x9E3779B97F4A7C15) & MASK
-        z = self.s
-        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
-        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
-        return z ^ (z >> 31)
-
-    def below(self, n):
-        return self.next() % n
-
-
-def text(i):
-    """The i-th text: words, then more and more of everything else."""
-    r = Rand(i)
-    out = []
-    lists = ["words"] * 6 + ["glue"] * 3 + ["odd"] * 2 + ["unicode"] * 2 + ["special"]
-    for _ in range(r.below(24)):
-        kind = lists[r.below(len(lists))]
-        if r.below(20) == 0:  # any code point at all
-            c = r.below(0x110000 - 0x800)
-            out.append(chr(c if c < 0xD800 else c + 0x800))
-            continue
-        xs = FRAGMENTS[kind]
-        out.append(xs[r.below(len(xs))])
-        if kind == "words" and r.below(8) != 0:
-            out.append(" ")
-    return "".join(out)
 
 
 SPECIAL = [AddedToken("<image>", special=True, normalized=False), AddedToken("<pad>", special=True, normalized=False),
@@ -101,6 +69,62 @@ def llama():
     return t
 
 
+def wordpiece():
+    t = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    t.normalizer = normalizers.BertNormalizer(lowercase=True)
+    t.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    t.decoder = decoders.WordPiece()
+    t.train_from_iterator(corpus(), trainers.WordPieceTrainer(vocab_size=900, show_progress=False, limit_alphabet=120,
+                                                              special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]))
+    t.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", [("[CLS]", 2), ("[SEP]", 3)])
+    return t
+
+
+def fields(message):
+    """The fields of a protocol buffer message: (number, value)."""
+    at = 0
+
+    def varint():
+        nonlocal at
+        n = shift = 0
+        while True:
+            b = message[at]
+            at += 1
+            n |= (b & 127) << shift
+            shift += 7
+            if b < 128:
+                return n
+    while at < len(message):
+        key = varint()
+        if key & 7 == 2:
+            n = varint()
+            yield key >> 3, message[at:at + n]
+            at += n
+        elif key & 7 == 5:
+            yield key >> 3, struct.unpack("<f", message[at:at + 4])[0]
+            at += 4
+        else:
+            yield key >> 3, varint()
+
+
+def unigram(name="sp_unigram.model"):
+    vocab, charsmap = [], b""
+    for number, value in fields(open(os.path.join(HERE, name), "rb").read()):
+        if number == 1:
+            piece = dict(fields(value))
+            vocab.append((piece[1].decode(), piece.get(2, 0.0)))
+        if number == 3:
+            charsmap = dict(fields(value)).get(2, b"")
+    t = Tokenizer(models.Unigram(vocab, 0, "bytes" in name))
+    t.normalizer = normalizers.Sequence([normalizers.Precompiled(charsmap), normalizers.Replace(Regex(" {2,}"), " ")]) if charsmap else None
+    t.pre_tokenizer = pre_tokenizers.Metaspace("▁", "always")
+    t.decoder = decoders.Metaspace("▁", "always")
+    t.post_processor = processors.TemplateProcessing("$A </s>", "$A </s> $B </s>", [("</s>", 2)])
+    t.add_special_tokens(["<unk>", "<s>", "</s>"])
+    t.add_tokens(SPECIAL)
+    return t
+
+
 def stage(x):
     return json.loads(x.__getstate__())
 
@@ -112,7 +136,29 @@ def variants():
     spaced = P.ByteLevel(add_prefix_space=True)
     first = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": False}
     meta = lambda scheme, split: stage(P.Metaspace("▁", scheme, split))
+    uni = json.load(open(os.path.join(HERE, "unigram.json"), encoding="utf-8"))
+    charsmap, squeeze = uni["normalizer"]["normalizers"]
+    byte_vocab = json.loads(unigram("sp_unigram_bytes.model").to_str())["model"]
+    added = lambda base: json.load(open(os.path.join(HERE, base + ".json"), encoding="utf-8"))["added_tokens"]
+    more = lambda base, tokens, **how: added(base) + [dict({"id": 2000 + i, "content": s, "single_word": False, "lstrip": False, "rstrip": False,
+                                                            "normalized": False, "special": True}, **how) for i, s in enumerate(tokens)]
+    quotes = [stage(N.Replace("``", '"')), stage(N.Replace("''", '"'))]
+    seq = lambda *xs: {"type": "Sequence", "normalizers": list(xs)}
     return {
+        "unigram": ("unigram", {}, {}),
+        "wordpiece": ("wordpiece", {}, {}),
+        # as transformers converts RemBERT, DeBERTa-v2 and T5
+        "rembert": ("unigram", {"normalizer": seq(*quotes, stage(N.NFKD()), stage(N.StripAccents()), stage(N.Lowercase()), charsmap, squeeze)}, {}),
+        "deberta": ("unigram", {"normalizer": seq(stage(N.Strip()), charsmap, squeeze), "pre_tokenizer": stage(P.Sequence([P.Punctuation(), P.Metaspace("▁", "always")]))}, {}),
+        "t5": ("unigram", {"normalizer": seq(charsmap, stage(N.Strip(False, True)), dict(squeeze, content="▁")), "pre_tokenizer": meta("always", True)}, {}),
+        "unigrambytes": ("unigram", {"normalizer": None, "pre_tokenizer": first, "decoder": stage(D.Sequence([D.Replace("▁", " "), D.ByteFallback(), D.Fuse()]))}, byte_vocab),
+        "cased": ("wordpiece", {"normalizer": stage(N.BertNormalizer(lowercase=False, strip_accents=True, handle_chinese_chars=False)),
+                  "decoder": stage(D.WordPiece("##", False))}, {"max_input_chars_per_word": 7}),
+        "wordlevel": ("wordpiece", {"normalizer": None, "pre_tokenizer": stage(P.Whitespace()), "decoder": None}, {"type": "WordLevel"}),
+        # as in MoonDream and IDEFICS
+        "codegen": ("bytelevel", {"normalizer": None, "pre_tokenizer": stage(bl), "post_processor": stage(R.ByteLevel(trim_offsets=False)),
+                    "added_tokens": more("bytelevel", [" " * n for n in range(31, 1, -1)] + ["\t" * n for n in range(9, 1, -1)], normalized=True, special=False)}, {}),
+        "idefics": ("llama", {"added_tokens": more("llama", ["<fake_token_around_image>", "<|im_end|>"]), "normalizer": None, "pre_tokenizer": first}, {}),
         "qwen": ("bytelevel", {}, {}),
         "llama": ("llama", {}, {}),
         "trained": ("trained/tokenizer", {}, {}),  # by TrainBPE: go test -run TrainBPE -update
@@ -148,6 +194,8 @@ def build(bases, v):
     d = json.loads(json.dumps(bases[base]))
     d.update(stages)
     d["model"].update(model)
+    if d["model"]["type"] == "WordLevel":
+        d["model"] = {k: d["model"][k] for k in ("type", "vocab", "unk_token")}
     return Tokenizer.from_str(json.dumps(d))
 
 
@@ -195,6 +243,8 @@ def classes():
         "word": lambda c, p=P.Whitespace(): [x[0] for x in p.pre_tokenize_str("a" + chr(c))] == ["a" + chr(c)],
         "punctuation": lambda c, p=P.Punctuation(): single(p, c, 2),
         "marks": lambda c, n=normalizers.StripAccents(): n.normalize_str("a" + chr(c)) == "a",
+        "nonspacing": lambda c, n=normalizers.BertNormalizer(clean_text=False, handle_chinese_chars=False, strip_accents=True, lowercase=False):
+            n.normalize_str("a" + chr(c)) == "a",
         "cleaned": lambda c, n=normalizers.BertNormalizer(lowercase=False, handle_chinese_chars=False): n.normalize_str("a" + chr(c)) == "a",
     }
     out = {}
@@ -223,17 +273,18 @@ def write(name, x):
 def main():
     if "retrain" in sys.argv or not os.path.exists(os.path.join(HERE, "llama.json")):
         # Training is not deterministic across runs where counts tie, so the files are kept.
-        for name, t in (("bytelevel", bytelevel()), ("llama", llama())):
+        for name, t in (("bytelevel", bytelevel()), ("llama", llama()), ("wordpiece", wordpiece())):
             d = json.loads(t.to_str())
             if name == "bytelevel":  # one file with merges as strings, one with pairs
                 d["model"]["merges"] = [" ".join(m) for m in d["model"]["merges"]]
             write(name + ".json", d)
-    bases = {n: json.load(open(os.path.join(HERE, n + ".json"), encoding="utf-8")) for n in ("bytelevel", "llama", "trained/tokenizer")}
+    write("unigram.json", json.loads(unigram().to_str()))
+    bases = {n: json.load(open(os.path.join(HERE, n + ".json"), encoding="utf-8")) for n in ("bytelevel", "llama", "wordpiece", "unigram", "trained/tokenizer")}
     vs = variants()
     write("variants.json", {k: {"base": b, "stages": s, "model": m} for k, (b, s, m) in vs.items()})
     out = {}
     for name, v in vs.items():
-        out[name] = golden(build(bases, v), 10000 if name in ("qwen", "llama") else 3000 if name in ("gpt2", "trained") else 1000)
+        out[name] = golden(build(bases, v), 10000 if name in ("qwen", "llama", "unigram", "wordpiece") else 3000 if name in ("gpt2", "trained", "rembert", "codegen") else 1000)
     write("golden.json", {"tokenizers": tokenizers.__version__, "variants": out})
     write("unicode.json", classes())
 

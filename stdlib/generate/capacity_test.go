@@ -1,0 +1,64 @@
+package generate
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"testing"
+
+	"lightbox/kernels/ops"
+	"lightbox/stdlib/internal/capacity"
+	"lightbox/stdlib/models/model"
+)
+
+// TestCapacity: the memory of loading and of writing captions is what was predicted, and the first few tokens, which a
+// plan runs, tell it of all.
+func TestCapacity(t *testing.T) {
+	for i, s := range capacity.Sizes() {
+		for _, o := range []Options{Greedy(24).Batch(1), Greedy(24).Batch(8), Beam(4, 24)} {
+			o = o.filled()
+			t.Run(fmt.Sprintf("%s, batch %d, beams %d", s.Name, o.BatchSize, o.Beams), func(t *testing.T) {
+				if os.Getenv("LIGHTBOX_LONG") == "" && i > 0 {
+					t.Skip("the first model is enough without LIGHTBOX_LONG=1")
+				}
+				batch := o.BatchSize
+				if o.Beams > 1 {
+					batch = 2 // one after the other
+				}
+				whole := capacity.Check(t, s, func(m model.Model, _ *ops.Device) {
+					sample := blank(t, m)
+					seqs := make([]*sequence, batch)
+					for i := range seqs {
+						seqs[i] = &sequence{sample: sample}
+					}
+					search := write
+					if o.Beams > 1 {
+						search = beams
+					}
+					if err := search(context.Background(), endless{m}, o, seqs); err != nil {
+						t.Fatal(err)
+					}
+				})
+				m := s.Skeleton(t)
+				u, err := measure(m, o, blank(t, m), batch)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r := float64(u.Resident()) / float64(whole.Resident()); whole.Tensors > 0 && math.Abs(r-1) > 0.02 {
+					t.Errorf("the plan predicts %d bytes, the whole work takes %d", u.Resident(), whole.Resident())
+				}
+			})
+		}
+	}
+}
+
+// blank is a usual prompt.
+func blank(t *testing.T, m model.Model) *model.Sample {
+	t.Helper()
+	sample, _, err := model.Typical(m, model.Shapes(m, nil, 20, false), 1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sample
+}

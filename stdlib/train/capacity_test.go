@@ -1,0 +1,65 @@
+package train
+
+import (
+	"os"
+	"testing"
+
+	"lightbox/kernels/ops"
+	"lightbox/stdlib/internal/capacity"
+	"lightbox/stdlib/lora"
+	"lightbox/stdlib/models/model"
+)
+
+// TestCapacity: the memory of loading and of steps is what was predicted: with adapters, of every weight, of the vision
+// tower alone.
+func TestCapacity(t *testing.T) {
+	type kind struct {
+		name  string
+		c     Config
+		build func(t *testing.T, m model.Model, dev *ops.Device, c Config) job
+	}
+	adapters := func(t *testing.T, m model.Model, dev *ops.Device, c Config) job {
+		plan, err := lora.Resolve(m, lora.Config{Rank: 8, Alpha: 16, Dropout: 0.1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, j := adapt(m, plan, dev, c, 1)
+		return j
+	}
+	kinds := []kind{
+		{"adapters, batch 8", Config{BatchSize: 8}, adapters},
+		{"adapters, batch 1", Config{BatchSize: 1}, adapters},
+		{"adapters, batch 8, checkpointing", Config{BatchSize: 8, GradientCheckpointing: true}, adapters},
+		{"adapters, batch 1, checkpointing", Config{BatchSize: 1, GradientCheckpointing: true}, adapters},
+		{"all weights, batch 2", Config{BatchSize: 2}, func(_ *testing.T, m model.Model, _ *ops.Device, c Config) job {
+			return whole(m.Trainable(), c, nil)
+		}},
+		{"attributes, batch 4", Config{BatchSize: 4}, func(_ *testing.T, m model.Model, dev *ops.Device, _ Config) job {
+			m = m.Trainable()
+			heads := []*head{blankHead(dev, "a", make([]string, 5), m.Info().VisionHidden)}
+			return attributeJob(m, heads, func(_ *head, _ *source, at []int) []int32 { return make([]int32, len(at)) })
+		}},
+	}
+	for i, s := range capacity.Sizes() {
+		for k, kind := range kinds {
+			t.Run(s.Name+", "+kind.name, func(t *testing.T) {
+				if os.Getenv("LIGHTBOX_LONG") == "" && (i > 0 || k > 1) {
+					t.Skip("the first model with adapters is enough without LIGHTBOX_LONG=1")
+				}
+				if i > 2 && kind.c.BatchSize > 4 {
+					t.Skip("what a larger batch takes is told by the first three models")
+				}
+				c := kind.c
+				c.GradAccumSteps, c.KeepBest = 2, true
+				c = c.filled()
+				capacity.Check(t, s, func(m model.Model, dev *ops.Device) {
+					sample, _, err := model.Typical(m, model.Shapes(m, nil, 20, true), 1, 1)
+					if err != nil {
+						t.Fatal(err)
+					}
+					rehearse(dev, c, kind.build(t, m, dev, c), sample, 2*c.BatchSize, c.BatchSize, true, func() {})
+				})
+			})
+		}
+	}
+}
