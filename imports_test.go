@@ -24,7 +24,7 @@ stdlib/weights
 stdlib/data  stdlib/models/model
 stdlib/models/checkpoint
 stdlib/models/clipllama
-stdlib/models/llava  stdlib/models/llavanext  stdlib/models/moondream  stdlib/models/visiongpt2  stdlib/models/cnntransformer  stdlib/models/idefics
+stdlib/models/llava  stdlib/models/llavanext  stdlib/models/moondream  stdlib/models/visiongpt2  stdlib/models/cnntransformer  stdlib/models/idefics3  stdlib/models/qwenvl  stdlib/models/idefics
 stdlib/models
 stdlib/lora
 stdlib/train  stdlib/generate  stdlib/inspect

@@ -1,8 +1,9 @@
-"""The other side of BenchmarkConv2D and BenchmarkPictures: times what a Go benchmark's output names with torch, in its own
+"""The other side of BenchmarkConv2D, BenchmarkPictures and BenchmarkResNet50: times what a Go benchmark's output names with torch, in its own
 layout (channels first) and channels last, and prints both with the ratio of Lightbox's time to the better of torch's.
 
 	go test ./kernels/ops -run '^$' -bench 'Conv2D|Pictures' -benchtime 0.3s | tee go.txt
-	python bench/conv.py go.txt [threads]
+	go test ./stdlib/nn/resnet -run '^$' -bench ResNet50 | tee -a go.txt
+	python bench/conv.py go.txt [threads]        # as many as the Go side had: GOMAXPROCS
 """
 
 import re
@@ -54,13 +55,36 @@ def maker(kind, name):
     return in_format
 
 
+def network(mode, pictures):
+    """A call of torchvision's resnet50."""
+    import torchvision
+
+    def in_format(fmt):
+        net = torchvision.models.resnet50(weights=None, num_classes=5).to(memory_format=fmt).train(mode == "train")
+        x = torch.randn(pictures, 3, 224, 224).contiguous(memory_format=fmt)
+
+        def call():
+            if mode == "eval":
+                with torch.no_grad():
+                    return net(x)
+            net.zero_grad()
+            torch.nn.functional.cross_entropy(net(x), torch.arange(pictures)).backward()
+        return call
+    return in_format
+
+
 print(f"torch {torch.__version__}, {threads} threads; milliseconds, and Lightbox's time over the better of torch's")
 print(f"{'':32}{'Lightbox':>10}{'torch':>10}{'torch channels last':>21}{'ratio':>8}")
 for line in open(sys.argv[1]):
-    m = re.match(r"Benchmark(?:Conv2D/(forward|both)|(Pictures))/(\S+?)(?:-\d+)?\s+\d+\s+(\d+\S*) ns/op", line)
-    if not m:
-        continue
-    kind, name, ns = m.group(1) or "both", m.group(3), float(m.group(4))
-    make = maker(kind, name)
+    m = re.match(r"BenchmarkResNet50/(eval|train)_(\d)()(?:-\d+)?\s+\d+\s+(\d+\S*) ns/op", line)
+    if m:
+        kind, name, make = "resnet50", f"{m.group(1)}_{m.group(2)}", network(m.group(1), int(m.group(2)))
+    else:
+        m = re.match(r"Benchmark(?:Conv2D/(forward|both)|(Pictures))/(\S+?)(?:-\d+)?\s+\d+\s+(\d+\S*) ns/op", line)
+        if not m:
+            continue
+        kind, name = m.group(1) or "both", m.group(3)
+        make = maker(kind, name)
+    ns = float(m.group(4))
     first, last = best(make(torch.contiguous_format)), best(make(torch.channels_last))
     print(f"{kind + ' ' + name:32}{ns / 1e6:10.2f}{first / 1e6:10.2f}{last / 1e6:21.2f}{ns / min(first, last):8.2f}")

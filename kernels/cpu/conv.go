@@ -128,13 +128,17 @@ func turnWeight(dst []float32, w Mat, a ConvArgs) {
 	depth, area := a.Depth(), a.Kernel[0]*a.Kernel[1]
 	Parallel(a.Out, rowGrain(depth), func(lo, hi int) {
 		for o := lo * depth; o < hi*depth; o += depth {
-			for c := range a.C {
-				for k := range area {
-					if from := o + c*area + k; w.BF16 != nil {
-						dst[o+k*a.C+c] = widen(w.BF16[from])
-					} else {
-						dst[o+k*a.C+c] = w.F32[from]
+			for k := range area {
+				row := dst[o+k*a.C:][:a.C]
+				if w.F32 == nil {
+					for c, from := 0, o+k; c < len(row); c, from = c+1, from+area {
+						row[c] = w.at(from)
 					}
+					continue
+				}
+				part := w.F32[o+k : o+depth]
+				for c, from := 0, 0; c < len(row) && from < len(part); c, from = c+1, from+area {
+					row[c] = part[from]
 				}
 			}
 		}
@@ -146,12 +150,13 @@ func addTurned(dw, turned []float32, a ConvArgs, fresh bool) {
 	depth, area := a.Depth(), a.Kernel[0]*a.Kernel[1]
 	Parallel(a.Out, rowGrain(depth), func(lo, hi int) {
 		for o := lo * depth; o < hi*depth; o += depth {
-			for c := range a.C {
-				for k := range area {
-					if v := turned[o+k*a.C+c]; fresh {
-						dw[o+c*area+k] = v
+			for k := range area {
+				part := dw[o+k : o+depth]
+				for c, v := range turned[o+k*a.C:][:a.C] {
+					if fresh {
+						part[c*area] = v
 					} else {
-						dw[o+c*area+k] += v
+						part[c*area] += v
 					}
 				}
 			}

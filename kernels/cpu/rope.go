@@ -5,22 +5,52 @@ package cpu
 //
 //	y[i] = x[i]·cos − x[i+h]·sin;  y[i+h] = x[i+h]·cos + x[i]·sin
 //
-// The backward is the turn by the negative angle, added.
+// A row has one position for each of Axes axes, and each pair turns by that of its own axis. The backward is the turn
+// by the negative angle, added.
 
 // RopeArgs describe x (rows, heads, d).
 type RopeArgs struct {
 	Heads, D, Half int
-	Pos            []int32   // (rows)
+	Axes           int
+	Runs           []RopeRun // together the pairs 0 to Half; read where there are several axes
+	Pos            []int32   // (rows, Axes)
 	Cos, Sin       []float32 // (positions, Half)
+}
+
+// RopeRun are the pairs Lo to Hi, which turn by the position on one axis.
+type RopeRun struct{ Axis, Lo, Hi int }
+
+// angles is the cosines and sines of a row's pairs: a row of the tables, or in buf (2, Half) what the axes choose of them.
+func (a *RopeArgs) angles(row int, buf []float32) (cos, sin []float32) {
+	h := a.Half
+	if a.Axes == 1 {
+		p := int(a.Pos[row])
+		return a.Cos[p*h : (p+1)*h], a.Sin[p*h : (p+1)*h]
+	}
+	cos, sin = buf[:h], buf[h:2*h]
+	for _, r := range a.Runs {
+		p := int(a.Pos[row*a.Axes+r.Axis]) * h
+		copy(cos[r.Lo:r.Hi], a.Cos[p+r.Lo:])
+		copy(sin[r.Lo:r.Hi], a.Sin[p+r.Lo:])
+	}
+	return cos, sin
+}
+
+// buffer is what angles needs, nil where it needs nothing.
+func (a *RopeArgs) buffer() []float32 {
+	if a.Axes == 1 {
+		return nil
+	}
+	return make([]float32, 2*a.Half)
 }
 
 // RopeForward writes dst.
 func RopeForward(dst, x []float32, a RopeArgs) {
 	w := a.Heads * a.D
-	Parallel(len(a.Pos), rowGrain(w), func(lo, hi int) {
+	Parallel(len(a.Pos)/a.Axes, rowGrain(w), func(lo, hi int) {
+		buf, h := a.buffer(), a.Half
 		for r := lo; r < hi; r++ {
-			p, h := int(a.Pos[r]), a.Half
-			cos, sin := a.Cos[p*h:(p+1)*h], a.Sin[p*h:(p+1)*h]
+			cos, sin := a.angles(r, buf)
 			for o := r * w; o < (r+1)*w; o += a.D {
 				x0, x1, y0, y1 := x[o:o+h], x[o+h:o+2*h], dst[o:o+h], dst[o+h:o+2*h]
 				vec().rotate(y0, y1, x0, x1, cos, sin)
@@ -33,10 +63,10 @@ func RopeForward(dst, x []float32, a RopeArgs) {
 // RopeBackward adds to dx.
 func RopeBackward(dx, dout []float32, a RopeArgs) {
 	w := a.Heads * a.D
-	Parallel(len(a.Pos), rowGrain(w), func(lo, hi int) {
+	Parallel(len(a.Pos)/a.Axes, rowGrain(w), func(lo, hi int) {
+		buf, h := a.buffer(), a.Half
 		for r := lo; r < hi; r++ {
-			p, h := int(a.Pos[r]), a.Half
-			cos, sin := a.Cos[p*h:(p+1)*h], a.Sin[p*h:(p+1)*h]
+			cos, sin := a.angles(r, buf)
 			for o := r * w; o < (r+1)*w; o += a.D {
 				d0, d1, g0, g1 := dx[o:o+h], dx[o+h:o+2*h], dout[o:o+h], dout[o+h:o+2*h]
 				vec().rotateBack(d0, d1, g0, g1, cos, sin)

@@ -203,3 +203,26 @@ func BenchmarkBlockForward(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkRoPE turns the queries of 512 rows, with one position a row and with three (time, row, column).
+func BenchmarkRoPE(b *testing.B) {
+	const n, heads, d = 512, 12, 128
+	x := CPU().FromFloats(randoms(rand.New(rand.NewPCG(1, 1)), n*heads*d, 1), n, heads, d)
+	axis := make([]int, d/2)
+	for i := range axis {
+		axis[i] = min(2, (i+8)/24)
+	}
+	for axes, rope := range map[int]*Rope{1: NewRope(RopeFreqs(1e6, d), 1), 3: NewAxesRope(RopeFreqs(1e6, d), axis, 3, 1)} {
+		pos := make([]int32, n*axes)
+		for i := range pos {
+			pos[i] = int32(i / axes)
+		}
+		b.Run(map[int]string{1: "one", 3: "three"}[axes], func(b *testing.B) {
+			for b.Loop() {
+				tape := tensor.NewScratch()
+				RoPE(tape.Track(x), pos, rope)
+				tape.Release()
+			}
+		})
+	}
+}

@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"encoding/binary"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -246,13 +247,20 @@ func TestConvChunks(t *testing.T) {
 	}
 }
 
-// TestConvBF16: a weight in bfloat16 is widened as it is read, where it is used as it lies and where it is turned.
-func TestConvBF16(t *testing.T) {
+// TestConvHalf: a weight of 16 bits is widened as it is read, where it is used as it lies and where it is turned.
+func TestConvHalf(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	x := CPU().FromFloats(randoms(r, 2*5*6*3, 1), 2, 5, 6, 3)
 	for _, k := range []int{1, 3} {
-		half := Cast(CPU().FromFloats(randoms(r, 4*3*k*k, 1), 4, 3, k, k), tensor.BF16)
-		sameBits(t, "conv2d of a bf16 weight", Floats(Conv2D(x, half, nil, Square(k, 1, k/2))), Floats(Conv2D(x, Cast(half, tensor.F32), nil, Square(k, 1, k/2))))
+		w, win := CPU().FromFloats(randoms(r, 4*3*k*k, 1), 4, 3, k, k), Square(k, 1, k/2)
+		raw := make([]byte, 0, 2*w.Numel())
+		for i := range w.Numel() { // multiples of 2^-24 and small powers of two
+			raw = binary.LittleEndian.AppendUint16(raw, uint16(i*977)&0xbbff)
+		}
+		for _, half := range []*tensor.Tensor{Cast(w, tensor.BF16), CPU().FromBytes(raw, tensor.F16, 4, 3, k, k)} {
+			wide := CPU().FromFloats(Floats(half), half.Shape()...)
+			sameBits(t, "conv2d of "+half.String(), Floats(Conv2D(x, half, nil, win)), Floats(Conv2D(x, wide, nil, win)))
+		}
 	}
 }
 

@@ -371,7 +371,10 @@ func rowCases() []opCase {
 			}},
 		{name: "rope", shapes: [][]int{{4, 3, 7}}, out: []int{4, 3, 7},
 			run: one(func(x *tensor.Tensor) *tensor.Tensor { return RoPE(x, pos, NewRope(freqs, 1)) }),
-			ref: func(in [][]float64) []float64 { return rope64(in[0], pos, freqs, 3, 7) }},
+			ref: func(in [][]float64) []float64 { return rope64(in[0], pos, freqs, []int{0, 0, 0}, 1, 3, 7) }},
+		{name: "rope axes", shapes: [][]int{{2, 3, 7}}, out: []int{2, 3, 7},
+			run: one(func(x *tensor.Tensor) *tensor.Tensor { return RoPE(x, pos, NewAxesRope(freqs, []int{1, 0, 1}, 2, 1)) }),
+			ref: func(in [][]float64) []float64 { return rope64(in[0], pos, freqs, []int{1, 0, 1}, 2, 3, 7) }},
 		{name: "dropout", shapes: [][]int{{7, c}}, out: []int{7, c},
 			run: one(func(x *tensor.Tensor) *tensor.Tensor { return Dropout(x, drop, 42, 7) }),
 			ref: func(in [][]float64) []float64 {
@@ -408,14 +411,14 @@ func rowCases() []opCase {
 	}
 }
 
-func rope64(x []float64, pos []int32, freqs []float32, heads, d int) []float64 {
+func rope64(x []float64, pos []int32, freqs []float32, axis []int, axes, heads, d int) []float64 {
 	y := slices.Clone(x)
 	h := len(freqs)
-	for r, p := range pos {
+	for r := range len(pos) / axes {
 		for hd := range heads {
 			o := (r*heads + hd) * d
 			for i, f := range freqs {
-				s, c := math.Sincos(float64(float32(p) * f))
+				s, c := math.Sincos(float64(float32(pos[r*axes+axis[i]]) * f))
 				y[o+i] = x[o+i]*c - x[o+i+h]*s
 				y[o+i+h] = x[o+i+h]*c + x[o+i]*s
 			}

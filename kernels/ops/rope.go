@@ -13,6 +13,8 @@ import (
 // concurrent use.
 type Rope struct {
 	freqs []float32
+	axes  int
+	runs  []cpu.RopeRun // which axis each pair turns by
 	scale float32
 	mu    sync.Mutex
 	cos   []float32 // (positions, len(freqs))
@@ -25,7 +27,28 @@ const MaxPosition = 1 << 20
 // NewRope makes a Rope of inverse frequencies, one per pair of elements, computed in float32 as transformers'
 // rotary_emb.inv_freq. Cosines and sines are multiplied by scale (attention_scaling, usually 1).
 func NewRope(invFreq []float32, scale float32) *Rope {
-	return &Rope{freqs: slices.Clone(invFreq), scale: scale}
+	return NewAxesRope(invFreq, make([]int, len(invFreq)), 1, scale)
+}
+
+// NewAxesRope makes a Rope for positions on several axes (an image's rows and columns; time, rows and columns): pair i
+// turns by the position on axis[i], which is below axes.
+func NewAxesRope(invFreq []float32, axis []int, axes int, scale float32) *Rope {
+	const op = "new axes rope"
+	if len(axis) != len(invFreq) {
+		tensor.FailValue(op, "axis", len(axis), "%d axes, one for each frequency", len(invFreq))
+	}
+	r := &Rope{freqs: slices.Clone(invFreq), axes: axes, scale: scale}
+	for i, x := range axis {
+		if x < 0 || x >= axes {
+			tensor.FailValue(op, "axis", x, "an axis in [0, %d)", axes)
+		}
+		if last := len(r.runs) - 1; i > 0 && r.runs[last].Axis == x {
+			r.runs[last].Hi++
+		} else {
+			r.runs = append(r.runs, cpu.RopeRun{Axis: x, Lo: i, Hi: i + 1})
+		}
+	}
+	return r
 }
 
 // RopeFreqs is theta^(−2i/dim) for i < dim/2: the default inverse frequencies, in PyTorch's float32 steps.
@@ -57,19 +80,19 @@ func (r *Rope) table(n int) (cos, sin []float32) {
 	return r.cos, r.sin
 }
 
-// RoPE turns x (N, H, D) by the rows' positions, in the half-split layout: of each head's first 2·F elements, F being the
-// number of frequencies, i pairs with i+F; the rest is copied. The backward keeps the positions only.
+// RoPE turns x (N, H, D) by the rows' positions, pos (N, axes), in the half-split layout: of each head's first 2·F
+// elements, F being the number of frequencies, i pairs with i+F; the rest is copied. The backward keeps the positions only.
 func RoPE(x *tensor.Tensor, pos []int32, r *Rope) *tensor.Tensor {
 	const op = "rope"
 	floats(op, "x", x)
 	if x.Rank() != 3 || x.Dim(2) < 2*len(r.freqs) {
 		tensor.Fail(op, "x", x, "(N, H, D) with D at least %d, twice the number of frequencies", 2*len(r.freqs))
 	}
-	if len(pos) != x.Dim(0) {
-		tensor.FailValue(op, "pos", len(pos), "%d positions, one for each row of x %s", x.Dim(0), x)
+	if len(pos) != x.Dim(0)*r.axes {
+		tensor.FailValue(op, "pos", len(pos), "%d positions, %d for each row of x %s", x.Dim(0)*r.axes, r.axes, x)
 	}
 	indices(op, "pos", pos, MaxPosition)
-	a := cpu.RopeArgs{Heads: x.Dim(1), D: x.Dim(2), Half: len(r.freqs), Pos: slices.Clone(pos)}
+	a := cpu.RopeArgs{Heads: x.Dim(1), D: x.Dim(2), Half: len(r.freqs), Axes: r.axes, Runs: r.runs, Pos: slices.Clone(pos)}
 	top := int32(-1)
 	for _, p := range pos {
 		top = max(top, p)

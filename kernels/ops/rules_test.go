@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 
@@ -41,6 +42,7 @@ func TestThreads(t *testing.T) {
 	}
 	seg := Segments{QStart: []int{0, 100, 101, n}}
 	rope := NewRope(RopeFreqs(10000, 18), 1)
+	planar := NewAxesRope(RopeFreqs(10000, 18), []int{0, 0, 0, 0, 1, 1, 1, 1, 1}, 2, 1)
 	for name, f := range map[string]func(x, y, w, table *tensor.Tensor) *tensor.Tensor{
 		"linear": func(x, _, _, tb *tensor.Tensor) *tensor.Tensor { return Linear(x, tb, nil) },
 		"linear lora": func(x, y, _, tb *tensor.Tensor) *tensor.Tensor {
@@ -65,7 +67,7 @@ func TestThreads(t *testing.T) {
 		"cross entropy": func(x, _, _, _ *tensor.Tensor) *tensor.Tensor { l, _ := SoftmaxCrossEntropy(x, ids, 1); return l },
 		"attention": func(x, y, _, _ *tensor.Tensor) *tensor.Tensor {
 			q := RoPE(x.Reshape(n, 7, 19), ids, rope)
-			k := y.Reshape(n, 7, 19)
+			k := RoPE(y.Reshape(n, 7, 19), slices.Concat(ids, ids), planar)
 			return Attention(q, k, k, seg, AttnOptions{Causal: true})
 		},
 		"attention with a prefix": func(x, y, _, _ *tensor.Tensor) *tensor.Tensor {
@@ -404,6 +406,8 @@ func TestShapeErrors(t *testing.T) {
 		{func() { PutRows(x, []int32{1, 1}, z("", 2, 6)) }, `put rows: idx is 1, want every row once`},
 		{func() { SoftmaxCrossEntropy(x, []int32{1}, 1) }, `cross entropy: targets is 1, want 4, one for each row of logits (4, 6) f32`},
 		{func() { RoPE(x, nil, NewRope(nil, 1)) }, `rope: x is (4, 6) f32, want (N, H, D)`},
+		{func() { RoPE(z("", 2, 1, 2), []int32{1, 2}, NewAxesRope([]float32{1}, []int{1}, 2, 1)) }, `rope: pos is 2, want 4 positions, 2 for each row of x (2, 1, 2) f32`},
+		{func() { NewAxesRope([]float32{1}, []int{2}, 2, 1) }, `new axes rope: axis is 2, want an axis in [0, 2)`},
 		{func() { Attention(z("", 4, 3, 2), z("k", 4, 2, 2), z("", 4, 2, 2), Segments{}, AttnOptions{}) }, `attention: k "k" is (4, 2, 2) f32, want (M, K, 2) with K dividing the 3 heads of q`},
 		{func() {
 			Attention(z("", 4, 2, 2), z("", 3, 2, 2), z("", 3, 2, 2), Segments{QStart: []int{0, 4}, KStart: []int{0, 3}}, AttnOptions{Causal: true})
@@ -531,6 +535,26 @@ func TestCopyInto(t *testing.T) {
 	CopyInto(dst, 1, CPU().FromFloats([]float32{1, 2, 3, 4}, 2, 2))
 	if got := fmt.Sprint(Floats(dst)); got != "[0 0 1 2 3 4]" {
 		t.Errorf("cache is %s", got)
+	}
+}
+
+// TestRopeAxes: with the same position on every axis, several axes give the bits of one.
+func TestRopeAxes(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 1))
+	freqs := RopeFreqs(10000, 44)
+	x := CPU().FromFloats(randoms(r, 5*3*45, 1), 5, 3, 45)
+	pos := []int32{0, 9, 1, 300, 2}
+	var axis []int
+	for i := range freqs {
+		axis = append(axis, i%7%3)
+	}
+	var all []int32
+	for _, p := range pos {
+		all = append(all, p, p, p)
+	}
+	want := Floats(RoPE(x, pos, NewRope(freqs, 0.5)))
+	if got := Floats(RoPE(x, all, NewAxesRope(freqs, axis, 3, 0.5))); !slices.Equal(got, want) {
+		t.Error("equal positions on three axes differ from one axis")
 	}
 }
 

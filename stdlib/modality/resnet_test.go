@@ -20,6 +20,7 @@ import (
 	"lightbox/stdlib/frame"
 	"lightbox/stdlib/internal/nettest"
 	"lightbox/stdlib/internal/testmodel"
+	"lightbox/stdlib/internal/torchtest"
 	"lightbox/stdlib/models/checkpoint"
 	"lightbox/stdlib/nn"
 	"lightbox/stdlib/nn/resnet"
@@ -338,6 +339,28 @@ func TestHead(t *testing.T) {
 		}
 		if (len(log) == 1) != replaced {
 			t.Errorf("a head of %d: log %q", head, log)
+		}
+	}
+}
+
+// TestTorchFile: a state dict as torch.save writes it is the same checkpoint.
+func TestTorchFile(t *testing.T) {
+	net := resnet.New(small.config(3))
+	nettest.Fill(net)
+	path := filepath.Join(t.TempDir(), "small.pth")
+	testmodel.Put(t, path, torchtest.File(t, checkpoint.Tensors(nn.State(net), nil, tensor.F32), nil))
+	o := small
+	o.Checkpoint = path
+	if errs := o.check(); len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	n := newNetwork(small, []string{"CT", "MRI", "Radiograph"})
+	if err := n.begin(step.NewContext(context.Background(), step.Env{Seed: 1}), path); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range nn.State(n.net) {
+		if d := nettest.Furthest(ops.Floats(p.T()), nettest.Weight(p.Name, p.Shape)); d != 0 {
+			t.Errorf("%s is off by %g", p.Name, d)
 		}
 	}
 }

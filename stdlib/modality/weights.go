@@ -18,37 +18,38 @@ type archive = *safetensors.Archive
 // plain are names as they stand in the file.
 var plain = model.Names{Canonical: func(stored string) string { return stored }}
 
-// openWeights opens a state dict: the one door to files of weights.
-func openWeights(path string) (archive, error) {
-	files, err := weightFiles(path)
-	if err != nil {
-		return nil, err
-	}
-	return weights.Open(files[0])
-}
+// openWeights opens a state dict: a file of safetensors or torch, or a directory with one.
+func openWeights(path string) (archive, error) { return weights.Open(expand(path)) }
 
-// weightFiles is the file of a state dict, of safetensors or torch: path itself, or the one in a directory.
+// weightFiles lists the files of a state dict.
 func weightFiles(path string) ([]string, error) {
-	if rest, ok := strings.CutPrefix(path, "~/"); ok {
-		if home, err := os.UserHomeDir(); err == nil {
-			path = filepath.Join(home, rest)
-		}
-	}
-	info, err := os.Stat(path)
+	files, err := weights.Files(expand(path))
 	if err != nil {
 		return nil, fmt.Errorf("weights %q: %w; want a file or directory of torchvision's state dict, or \"\" for random weights", path, err)
 	}
-	if info.IsDir() {
-		if path, err = weights.Find(path); err != nil {
+	for i := range files {
+		if files[i], err = filepath.Abs(files[i]); err != nil {
 			return nil, err
 		}
 	}
-	path, err = filepath.Abs(path)
-	return []string{path}, err
+	return files, nil
+}
+
+// expand puts the home directory in place of a leading ~/.
+func expand(path string) string {
+	if rest, ok := strings.CutPrefix(path, "~/"); ok {
+		if home, err := os.UserHomeDir(); err == nil {
+			return filepath.Join(home, rest)
+		}
+	}
+	return path
 }
 
 // checkWeights reports what loading would, but for the head, whose classes are not known before the set is read.
 func checkWeights(o ResNetOptions) error {
+	if _, err := weightFiles(o.Checkpoint); err != nil {
+		return err
+	}
 	a, err := openWeights(o.Checkpoint)
 	if err != nil {
 		return err

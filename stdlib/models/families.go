@@ -10,10 +10,12 @@ import (
 
 	"lightbox/stdlib/models/cnntransformer"
 	"lightbox/stdlib/models/idefics"
+	"lightbox/stdlib/models/idefics3"
 	"lightbox/stdlib/models/llava"
 	"lightbox/stdlib/models/llavanext"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/models/moondream"
+	"lightbox/stdlib/models/qwenvl"
 	"lightbox/stdlib/models/visiongpt2"
 )
 
@@ -23,6 +25,9 @@ func families() []model.Family {
 		llava.Family(),
 		llavanext.Family(),
 		moondream.Family(),
+		idefics3.Family(),
+		qwenvl.Qwen2(),
+		qwenvl.Qwen25(),
 		visiongpt2.Family(),
 		cnntransformer.Family(),
 		idefics.Family(),

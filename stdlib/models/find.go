@@ -105,7 +105,7 @@ func complete(dir, command string) error {
 }
 
 // tokenizers are the files, or sets of files, of which a checkpoint needs one.
-var tokenizers = [][]string{{"tokenizer.json"}}
+var tokenizers = [][]string{{"tokenizer.json"}, {"tokenizer.model"}, {"vocab.json", "merges.txt"}, {"vocab.txt"}}
 
 // checkpointFiles lists, sorted, the files of a checkpoint directory that its
 // use depends on, and reports all that are missing.
@@ -119,7 +119,7 @@ func checkpointFiles(dir string) ([]string, error) {
 	files = append(files, tokenizer...)
 	errs = append(errs, err)
 	files = append(files, present(dir,
-		"tokenizer_config.json", "special_tokens_map.json", "preprocessor_config.json", "processor_config.json",
+		"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "preprocessor_config.json", "processor_config.json",
 		"chat_template.jinja", "chat_template.json", "generation_config.json")...)
 	stored, err := weights.Files(dir)
 	files = append(files, stored...)
@@ -148,9 +148,6 @@ func anyOf(dir string, sets [][]string) ([]string, error) {
 			return files, nil
 		}
 		would = append(would, strings.Join(set, " with "))
-	}
-	if len(would) == 1 {
-		return nil, fmt.Errorf("checkpoint %s lacks %s", dir, would[0])
 	}
 	return nil, fmt.Errorf("checkpoint %s lacks a tokenizer; any of these would do: %s", dir, strings.Join(would, ", "))
 }

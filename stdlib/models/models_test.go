@@ -75,7 +75,7 @@ func TestLoadErrors(t *testing.T) {
 	for _, c := range []struct{ ref, want string }{
 		{"llava-hf/llava-1.5-7b-hf", "checkpoint llava-hf/llava-1.5-7b-hf is not in the Hugging Face cache (" + hub + "/models--llava-hf--llava-1.5-7b-hf); download it with: hf download llava-hf/llava-1.5-7b-hf"},
 		{"org/cut@v2", `has no revision "v2" in the Hugging Face cache`},
-		{"org/cut", "lacks tokenizer.json\ncheckpoint " + hub + "/models--org--cut/snapshots/abc lacks s1.safetensors\ncheckpoint " + hub + "/models--org--cut/snapshots/abc lacks s2.safetensors; complete it with: hf download org/cut"},
+		{"org/cut", "lacks a tokenizer; any of these would do: tokenizer.json, tokenizer.model, vocab.json with merges.txt, vocab.txt\ncheckpoint " + hub + "/models--org--cut/snapshots/abc lacks s1.safetensors\ncheckpoint " + hub + "/models--org--cut/snapshots/abc lacks s2.safetensors; complete it with: hf download org/cut"},
 		{"tiny-lava", `no checkpoint "tiny-lava": want "tiny-llava", an existing directory, or org/name`},
 		{"tiny-lava", `did you mean "tiny-llava"?`},
 		{"./nowhere", `no checkpoint "./nowhere"`},
@@ -83,7 +83,7 @@ func TestLoadErrors(t *testing.T) {
 		{filepath.Join(root, "near"), `did you mean "LlavaForConditionalGeneration"?`},
 		{filepath.Join(root, "none"), "names neither architectures nor model_type; known architectures: LlavaForConditionalGeneration"},
 		{filepath.Join(root, "bare"), "text_config: hidden_size is 0; want at least 1"},
-		{filepath.Join(root, "half"), "lacks tokenizer.json"},
+		{filepath.Join(root, "half"), "lacks a tokenizer; any of these would do: tokenizer.json, tokenizer.model, vocab.json with merges.txt, vocab.txt"},
 		{filepath.Join(root, "half"), "lacks its weights; any of these would do: model.safetensors, model.safetensors.index.json, pytorch_model.bin, pytorch_model.bin.index.json"},
 		{filepath.Join(root, "none", "config.json"), "is a file; want the directory that holds config.json"},
 		{root, "config.json: no such file"},

@@ -17,7 +17,7 @@ import (
 // copied are the checkpoint's files that Save passes on as they are.
 var copied = []string{
 	"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.model",
-	"vocab.json", "merges.txt", "preprocessor_config.json", "processor_config.json",
+	"vocab.json", "merges.txt", "vocab.txt", "preprocessor_config.json", "processor_config.json",
 	"chat_template.jinja", "chat_template.json", "generation_config.json",
 }
 

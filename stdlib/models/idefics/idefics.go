@@ -21,7 +21,7 @@ import (
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/nn"
 	"lightbox/stdlib/nn/llama"
-	"lightbox/stdlib/safetensors"
+	"lightbox/stdlib/weights"
 )
 
 // Architecture is the name in a config.json's "architectures".
@@ -66,7 +66,7 @@ func Open(ctx context.Context, dir string) (model.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := safetensors.Open(dir)
+	a, err := weights.Open(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func Check(dir string) error {
 	if err != nil {
 		return err
 	}
-	a, err := safetensors.Open(dir)
+	a, err := weights.Open(dir)
 	if err != nil {
 		return err
 	}

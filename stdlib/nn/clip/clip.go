@@ -127,12 +127,6 @@ type MLP struct {
 
 // New builds the model without weights. c has passed Check.
 func New(c Config) *Model {
-	act, err := nn.FindActivation("hidden_act", c.HiddenAct)
-	if err != nil {
-		panic(err)
-	}
-	dim := float64(c.HiddenSize)
-	in := 1 / math.Sqrt(dim) / math.Sqrt(2*float64(c.NumHiddenLayers)) * c.InitializerFactor // CLIPPreTrainedModel._init_weights
 	m := &Model{
 		Embeddings: Embeddings{
 			Class:    nn.NewParam(nn.InitNormal, c.HiddenSize),
@@ -140,20 +134,33 @@ func New(c Config) *Model {
 			Position: nn.NewEmbedding(c.Patches()+1, c.HiddenSize),
 		},
 		PreNorm:  nn.NewLayerNorm(c.HiddenSize, c.LayerNormEps),
+		Encoder:  NewEncoder(c),
 		PostNorm: nn.NewLayerNorm(c.HiddenSize, c.LayerNormEps),
 		Config:   c,
 	}
-	m.Embeddings.Class.Std = c.InitializerFactor / math.Sqrt(dim)
+	m.Embeddings.Class.Std = c.InitializerFactor / math.Sqrt(float64(c.HiddenSize))
 	m.Embeddings.Patch.Weight.Std = c.InitializerRange * c.InitializerFactor
 	m.Embeddings.Position.Weight.Std = c.InitializerRange * c.InitializerFactor
 	m.Embeddings.Position.Weight.Wide = true // added, not multiplied
+	return m
+}
+
+// NewEncoder builds the layers alone, without weights: they are SigLIP's too. c has passed Check.
+func NewEncoder(c Config) Encoder {
+	act, err := nn.FindActivation("hidden_act", c.HiddenAct)
+	if err != nil {
+		panic(err)
+	}
+	dim := float64(c.HiddenSize)
+	in := 1 / math.Sqrt(dim) / math.Sqrt(2*float64(c.NumHiddenLayers)) * c.InitializerFactor // CLIPPreTrainedModel._init_weights
 	linear := func(from, to int, std float64) *nn.Linear {
 		l := nn.NewLinear(from, to, true)
 		l.Weight.Std = std
 		return l
 	}
+	var e Encoder
 	for range c.NumHiddenLayers {
-		m.Encoder.Layers = append(m.Encoder.Layers, &Layer{
+		e.Layers = append(e.Layers, &Layer{
 			Attention: &Attention{
 				Key:    linear(c.HiddenSize, c.HiddenSize, in),
 				Value:  linear(c.HiddenSize, c.HiddenSize, in),
@@ -170,7 +177,7 @@ func New(c Config) *Model {
 			Norm2: nn.NewLayerNorm(c.HiddenSize, c.LayerNormEps),
 		})
 	}
-	return m
+	return e
 }
 
 // HiddenStates runs as many layers as the largest of want needs and returns the
@@ -193,10 +200,16 @@ func (m *Model) HiddenStates(pixels *tensor.Tensor, want []int) []*tensor.Tensor
 		}
 		return slices.Contains(want, n)
 	}
-	nn.Stack(slices.Max(want), false, keep, func(i int, xs ...*tensor.Tensor) *tensor.Tensor {
-		return m.Encoder.Layers[i].forward(xs[0], starts)
-	}, x)
+	m.Encoder.Forward(x, starts, slices.Max(want), false, keep)
 	return out
+}
+
+// Forward runs the first n layers on x (N, C), of which the rows starts[i] to starts[i+1] are image i and attend to each
+// other; checkpoint and keep are nn.Stack's.
+func (e *Encoder) Forward(x *tensor.Tensor, starts []int, n int, checkpoint bool, keep func(i int, x *tensor.Tensor) bool) *tensor.Tensor {
+	return nn.Stack(n, checkpoint, keep, func(i int, xs ...*tensor.Tensor) *tensor.Tensor {
+		return e.Layers[i].forward(xs[0], starts)
+	}, x)
 }
 
 // embed is (B*(P+1), C): class token and patches of each image, with positions.

@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"lightbox/stdlib/nn"
 )
 
-// Config is a LlamaConfig, or a MistralConfig without sliding window.
+// Config is a LlamaConfig, a MistralConfig without sliding window, or the text configuration of a Qwen2-VL or Qwen2.5-VL.
 type Config struct {
 	ModelType             string  `json:"model_type"`
 	VocabSize             int     `json:"vocab_size"`
@@ -27,6 +29,10 @@ type Config struct {
 	MLPBias               bool    `json:"mlp_bias"`
 
 	RopeTheta float64 `json:"-"` // rope_theta, or rope_parameters.rope_theta since transformers 5
+	// QKVBias: queries, keys and values have a bias, the output has none (Qwen).
+	QKVBias bool `json:"-"`
+	// MRopeSection says how many pairs of a head turn by time, row and column (M-RoPE); zeros: positions have one axis.
+	MRopeSection [3]int `json:"-"`
 }
 
 // DefaultConfig is LlamaConfig without arguments; the sizes that follow from
@@ -64,12 +70,16 @@ func (c *Config) Read(raw []byte) error {
 		if old.ModelType != nil && *old.ModelType == "mistral" {
 			*c = mistralConfig()
 		}
+		if old.ModelType != nil && slices.Contains(qwenTypes, *old.ModelType) {
+			*c = qwenConfig()
+		}
 		if err := json.Unmarshal(raw, c); err != nil {
 			return err
 		}
 	}
-	if c.ModelType != "llama" && c.ModelType != "mistral" {
-		return fmt.Errorf("model_type is %q; known decoders: llama, mistral", c.ModelType)
+	qwen := slices.Contains(qwenTypes, c.ModelType)
+	if c.ModelType != "llama" && c.ModelType != "mistral" && !qwen {
+		return fmt.Errorf("model_type is %q; known decoders: llama, mistral, %s", c.ModelType, strings.Join(qwenTypes, ", "))
 	}
 	if err := c.checkWindow(old.SlidingWindow); err != nil {
 		return err
@@ -80,11 +90,19 @@ func (c *Config) Read(raw []byte) error {
 	if err := c.readRope("rope_scaling", old.RopeScaling); err != nil {
 		return err
 	}
+	if qwen && len(old.RopeScaling) > 0 && string(old.RopeScaling) != "null" {
+		old.RopeParams = nil // there rope_scaling, where it is given, stands for rope_parameters
+	}
 	if err := c.readRope("rope_parameters", old.RopeParams); err != nil {
 		return err
 	}
 	if c.NumKeyValueHeads == 0 {
 		c.NumKeyValueHeads = c.NumAttentionHeads
+	}
+	if qwen {
+		if err := c.readQwen(raw); err != nil {
+			return err
+		}
 	}
 	if c.HeadDim == 0 && c.NumAttentionHeads > 0 {
 		c.HeadDim = c.HiddenSize / c.NumAttentionHeads
@@ -120,12 +138,22 @@ func (c *Config) readRope(key string, raw json.RawMessage) error {
 		Theta   *float64 `json:"rope_theta"`
 		Type    string   `json:"rope_type"`
 		OldType string   `json:"type"`
+		Section []int    `json:"mrope_section"`
 	}
 	if err := json.Unmarshal(raw, &r); err != nil {
 		return fmt.Errorf("%s: %w", key, err)
 	}
 	if r.Type == "" {
 		r.Type = r.OldType
+	}
+	if c.MRope() {
+		if r.Section != nil && len(r.Section) != len(c.MRopeSection) {
+			return fmt.Errorf("%s: mrope_section has %d numbers; want %d: of time, rows and columns", key, len(r.Section), len(c.MRopeSection))
+		}
+		copy(c.MRopeSection[:], r.Section)
+		if r.Type == "mrope" {
+			r.Type = "default"
+		}
 	}
 	if r.Type != "" && r.Type != "default" {
 		return fmt.Errorf("%s: rope type %q is not supported; only \"default\" is", key, r.Type)

@@ -2,6 +2,7 @@ package llama
 
 import (
 	"fmt"
+	"slices"
 
 	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
@@ -10,6 +11,7 @@ import (
 // KV is one sequence's keys and values, row i of every layer its token i.
 type KV struct {
 	k, v     []*tensor.Tensor // per layer (capacity, K, D)
+	after    []int32          // per token: the first position free behind it, one more than all before
 	length   int
 	capacity int
 	config   Config
@@ -54,6 +56,24 @@ func (kv *KV) put(layer int, k, v *tensor.Tensor) {
 	ops.CopyInto(kv.v[layer], kv.length, v)
 }
 
+// next is the position of the next token. It is not Len where an image's tokens share positions.
+func (kv *KV) next() int32 {
+	if kv.length == 0 {
+		return 0
+	}
+	return kv.after[kv.length-1]
+}
+
+// grow counts the tokens of pos (n, axes), which all layers have put.
+func (kv *KV) grow(pos []int32, axes int) {
+	free := kv.next()
+	for p := range slices.Chunk(pos, axes) {
+		free = max(free, slices.Max(p)+1)
+		kv.after = append(kv.after[:kv.length], free)
+		kv.length++
+	}
+}
+
 // Truncate forgets all but the first n tokens.
 func (kv *KV) Truncate(n int) { kv.length = min(kv.length, n) }
 
@@ -65,7 +85,7 @@ func (kv *KV) CopyFrom(src *KV) {
 			kv.put(i, src.k[i].Rows(0, src.length), src.v[i].Rows(0, src.length))
 		}
 	}
-	kv.length = src.length
+	kv.length, kv.after = src.length, append(kv.after[:0], src.after[:src.length]...)
 }
 
 // Clone returns an independent copy with room for capacity tokens.

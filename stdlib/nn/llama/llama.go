@@ -1,6 +1,7 @@
 // Package llama is the Llama decoder (Touvron et al., 2023) with grouped-query
 // attention, as transformers/models/llama/modeling_llama.py computes it; Mistral
-// without a sliding window is the same network.
+// without a sliding window is the same network, and so is Qwen2-VL's decoder but
+// for its biases and for positions of three axes, which come from outside.
 //
 // It knows embeddings in, hidden states out, and the key/value cache. It does
 // not know images, tokenizers, or the head, which is the model's that owns it.
@@ -23,6 +24,7 @@ type Model struct {
 
 	Config Config
 	rope   *ops.Rope
+	axes   int // of a position
 }
 
 // Layer is one pre-norm decoder layer.
@@ -50,13 +52,19 @@ func New(c Config) *Model {
 		Norm:   nn.NewRMSNorm(c.HiddenSize, c.RMSNormEps),
 		Config: c,
 		rope:   ops.NewRope(ops.RopeFreqs(c.RopeTheta, c.HeadDim), 1),
+		axes:   1,
 	}
+	if c.MRope() {
+		m.axes = 3
+		m.rope = ops.NewAxesRope(ops.RopeFreqs(c.RopeTheta, c.HeadDim), c.mropeAxes(), m.axes, 1)
+	}
+	bias := c.AttentionBias || c.QKVBias
 	for range c.NumHiddenLayers {
 		m.Layers = append(m.Layers, &Layer{
 			Attention: &Attention{
-				Query:  nn.NewLinear(c.HiddenSize, c.NumAttentionHeads*c.HeadDim, c.AttentionBias),
-				Key:    nn.NewLinear(c.HiddenSize, c.NumKeyValueHeads*c.HeadDim, c.AttentionBias),
-				Value:  nn.NewLinear(c.HiddenSize, c.NumKeyValueHeads*c.HeadDim, c.AttentionBias),
+				Query:  nn.NewLinear(c.HiddenSize, c.NumAttentionHeads*c.HeadDim, bias),
+				Key:    nn.NewLinear(c.HiddenSize, c.NumKeyValueHeads*c.HeadDim, bias),
+				Value:  nn.NewLinear(c.HiddenSize, c.NumKeyValueHeads*c.HeadDim, bias),
 				Output: nn.NewLinear(c.NumAttentionHeads*c.HeadDim, c.HiddenSize, c.AttentionBias),
 				H:      c.NumAttentionHeads, K: c.NumKeyValueHeads, D: c.HeadDim,
 			},
@@ -73,6 +81,9 @@ type Sequences struct {
 	Lens []int // new rows per sequence
 	KV   []*KV // parallel to Lens, or nil: nothing is cached. New rows are appended.
 	Tail []int // rows wanted per sequence, counted from its end; nil: all
+	// Pos is the position of each new row on each axis, (N, axes), counted from the first new one of its sequence; nil:
+	// one after another. What the cache holds comes before.
+	Pos []int32
 	// Checkpoint recomputes each layer in the backward pass.
 	Checkpoint bool
 	// Before runs ahead of each layer, on all rows: x (N, C) and More give what the layer takes, of x's shape. Nil: nothing.
@@ -92,23 +103,28 @@ func (s *Sequences) before(i int, xs []*tensor.Tensor) *tensor.Tensor {
 type layout struct {
 	*Sequences
 	starts []int   // first row of each sequence, and N
-	pos    []int32 // (N) position of each row in its sequence
+	axes   int     // of a position
+	pos    []int32 // (N, axes) position of each row in its sequence
 	cached bool    // some sequence has rows in its cache
 	tails  []int32 // rows that Tail keeps
 	ends   []int   // cumulative Tail
 }
 
-func newLayout(s *Sequences) *layout {
-	l := &layout{Sequences: s, starts: []int{0}, ends: []int{0}}
+func newLayout(s *Sequences, axes int) *layout {
+	l := &layout{Sequences: s, starts: []int{0}, ends: []int{0}, axes: axes}
 	for i, n := range s.Lens {
-		past := 0
+		var past int32 // the first free position
 		if s.KV != nil {
-			past = s.KV[i].Len()
-			l.cached = l.cached || past > 0
+			past = s.KV[i].next()
+			l.cached = l.cached || s.KV[i].Len() > 0
 		}
 		row := l.starts[i]
-		for j := range n {
-			l.pos = append(l.pos, int32(past+j))
+		for j := range n * axes {
+			p := int32(j / axes)
+			if s.Pos != nil {
+				p = s.Pos[row*axes+j]
+			}
+			l.pos = append(l.pos, past+p)
 		}
 		l.starts = append(l.starts, row+n)
 		if s.Tail != nil {
@@ -124,12 +140,12 @@ func newLayout(s *Sequences) *layout {
 // Forward runs the layers and the final norm on x (N, C), and returns the rows
 // that Tail asks for, (sum Tail, C).
 func (m *Model) Forward(x *tensor.Tensor, s *Sequences) *tensor.Tensor {
-	lay := newLayout(s)
+	lay := newLayout(s, m.axes)
 	x = nn.Stack(len(m.Layers), s.Checkpoint && s.KV == nil, nil, func(i int, xs ...*tensor.Tensor) *tensor.Tensor {
 		return m.layer(m.Layers[i], i, s.before(i, xs), lay, i == len(m.Layers)-1 && s.Tail != nil)
 	}, x, s.More...)
 	for i, kv := range s.KV {
-		kv.length += s.Lens[i]
+		kv.grow(lay.pos[lay.starts[i]*m.axes:lay.starts[i+1]*m.axes], m.axes)
 	}
 	return m.Norm.Forward(x)
 }
@@ -147,15 +163,16 @@ func (m *Model) layer(l *Layer, i int, x *tensor.Tensor, lay *layout, last bool)
 	if last {
 		x, h = ops.TakeRows(x, lay.tails), ops.TakeRows(h, lay.tails) // (T, C)
 		starts = lay.ends
-		pos = make([]int32, len(lay.tails))
-		for j, r := range lay.tails {
-			pos[j] = lay.pos[r]
+		pos = nil
+		for _, r := range lay.tails {
+			pos = append(pos, lay.pos[int(r)*lay.axes:int(r+1)*lay.axes]...)
 		}
 	}
-	q := a.Query.Forward(h).Reshape(len(pos), a.H, a.D) // (T, H, D)
-	q = ops.RoPE(q, pos, m.rope)                        // (T, H, D)
-	y := a.attend(i, q, k, v, lay, starts)              // (T, H, D)
-	x = ops.Add(x, a.Output.Forward(y.Reshape(len(pos), a.H*a.D)))
+	n = x.Dim(0)
+	q := a.Query.Forward(h).Reshape(n, a.H, a.D) // (T, H, D)
+	q = ops.RoPE(q, pos, m.rope)                 // (T, H, D)
+	y := a.attend(i, q, k, v, lay, starts)       // (T, H, D)
+	x = ops.Add(x, a.Output.Forward(y.Reshape(n, a.H*a.D)))
 	return ops.Add(x, l.MLP.Forward(l.Norm2.Forward(x))) // (T, C)
 }
 

@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 )
@@ -106,6 +107,9 @@ func (byteChars) normalize(p *piece) {
 }
 
 func (b bertText) normalize(p *piece) {
+	if p.align == nil && b.ascii(p) {
+		return
+	}
 	if b.clean {
 		p.filter(func(r rune) bool {
 			control := unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co) && r != '\t' && r != '\n' && r != '\r' && !in(r, shownFormats)
@@ -133,6 +137,29 @@ func (b bertText) normalize(p *piece) {
 	if b.lower {
 		lowercase{}.normalize(p)
 	}
+}
+
+// ascii does all at once where the text is ASCII, in which no character has accents; else it changes nothing.
+func (b bertText) ascii(p *piece) bool {
+	out := make([]byte, 0, len(p.text))
+	for i := range len(p.text) {
+		c := p.text[i]
+		switch {
+		case c >= utf8.RuneSelf:
+			return false
+		case !b.clean:
+		case c == '\t', c == '\n', c == '\r':
+			c = ' '
+		case c < ' ', c == 0x7f:
+			continue
+		}
+		if b.lower && c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		out = append(out, c)
+	}
+	p.text = string(out)
+	return true
 }
 
 func isChinese(r rune) bool {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -94,5 +95,63 @@ func checkCover(t *testing.T, text string, e Encoding) {
 			t.Fatalf("%q: token %d has offsets %v behind %d", text, i, o, last)
 		}
 		last = o[0]
+	}
+}
+
+// TestDamagedSentencePiece loads models with bytes changed or cut off: an error that names the file or a tokenizer, never a
+// panic; and what is not supported says so.
+func TestDamagedSentencePiece(t *testing.T) {
+	f := loadFragments(t)
+	r := splitmix(7)
+	loaded := 0
+	for _, name := range []string{"sp_unigram.model", "sp_unigram_bytes.model", "sp_bpe.model"} {
+		data, err := os.ReadFile("testdata/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 150 {
+			bad := slices.Clone(data)
+			for range 1 + r.below(4) {
+				bad[r.below(uint64(len(bad)))] = byte(r.below(256))
+			}
+			if r.below(8) == 0 {
+				bad = bad[:r.below(uint64(len(bad)))]
+			}
+			tok, err := ParseSentencePiece(name, bad)
+			if err != nil {
+				if !strings.HasPrefix(err.Error(), name+": ") {
+					t.Fatal(err)
+				}
+				continue
+			}
+			loaded++
+			for range 5 {
+				tok.Decode(tok.EncodeFull(f.text(int(r.below(1000))), true).IDs, false)
+			}
+		}
+	}
+	if loaded < 50 {
+		t.Errorf("only %d of the damaged models load: the test has no teeth", loaded)
+	}
+	field := func(number int, data string) string {
+		return string(rune(number<<3|2)) + string(rune(len(data))) + data
+	}
+	piece := func(text string, kind rune) string { return field(1, field(1, text)+"\x18"+string(kind)) }
+	unk := piece("<unk>", pieceUnknown)
+	for _, c := range []struct{ data, want string }{
+		{"", "x.model: no SentencePiece model: it has no pieces"},
+		{"{\"model\": 1}", "x.model: no SentencePiece model: is no message of protocol buffers, or cut short"},
+		{piece("a", pieceNormal), "0 unknown pieces; want one"},
+		{unk + piece("a", pieceNormal) + piece("a", pieceNormal), `the piece "a" stands twice`},
+		{unk + piece("a", 9), `the piece "a" has the unknown kind 9`},
+		{unk + piece("<0xZZ>", pieceByte), `the byte piece "<0xZZ>" is not like <0x0A>`},
+		{unk + field(2, "\x18\x03"), "trainer_spec.model_type is 3; known: 1 (unigram), 2 (BPE)"},
+		{unk + field(2, "\x18\x02") + piece("a", pieceUnused), `the piece "a" is unused, which is not supported in a BPE model`},
+		{unk + field(3, field(2, "abc")), "normalizer_spec.precompiled_charsmap: 3 bytes are too few"},
+		{unk + field(5, field(2, "abc")), "denormalizer_spec: a map for decoding is not supported"},
+	} {
+		if _, err := ParseSentencePiece("x.model", []byte(c.data)); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q: got %v\nwant %s", c.data, err, c.want)
+		}
 	}
 }

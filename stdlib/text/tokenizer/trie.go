@@ -16,71 +16,99 @@ type trieCell struct {
 	value        int32 // of the string that ends here, -1 for none
 }
 
-// newPrefixTrie makes the trie of keys, which it sorts, to their values. Of equal keys the last value given counts.
+// newPrefixTrie makes the trie of strings to their values.
 func newPrefixTrie(values map[string]int32) *prefixTrie {
-	keys := keysOf(values)
-	t := &prefixTrie{}
-	t.grow(1024)
-	t.cells[0].parent = 0
-	t.fill(keys, values, 0, 0, new(int32))
-	return t
+	b := &trieBuilder{values: values}
+	b.grow(1024)
+	b.take(0, 0)
+	b.fill(keysOf(values), 0, 0)
+	return &prefixTrie{slices.Clip(b.cells)}
 }
 
-func (t *prefixTrie) grow(n int) {
-	for len(t.cells) < n {
-		t.cells = append(t.cells, trieCell{parent: -1, value: -1})
+// trieBuilder keeps the free cells in a ring, in which cell 0, the root, is the entry.
+type trieBuilder struct {
+	cells      []trieCell
+	next, prev []int32
+	values     map[string]int32
+}
+
+func (b *trieBuilder) grow(n int) {
+	for at := int32(len(b.cells)); int(at) < n; at++ {
+		b.cells = append(b.cells, trieCell{parent: -1, value: -1})
+		b.next, b.prev = append(b.next, 0), append(b.prev, 0)
+		if at > 0 {
+			last := b.prev[0]
+			b.next[last], b.prev[at], b.prev[0] = at, last, at
+		}
 	}
 }
 
-// fill puts the children of cell at, whose strings are keys, all alike in their first depth bytes. free is a cell below
-// which few are free.
-func (t *prefixTrie) fill(keys []string, values map[string]int32, at int32, depth int, free *int32) {
-	if len(keys) > 0 && len(keys[0]) == depth {
-		t.cells[at].value = values[keys[0]]
-		keys = keys[1:]
+// take gives cell at to a parent.
+func (b *trieBuilder) take(at, parent int32) {
+	b.cells[at].parent = parent
+	if at > 0 {
+		b.next[b.prev[at]], b.prev[b.next[at]] = b.next[at], b.prev[at]
 	}
-	if len(keys) == 0 {
-		t.cells[at].base = -256 // no child is there
-		return
+}
+
+// fill puts the children of cell at, whose strings are keys, ascending and all alike in their first depth bytes.
+func (b *trieBuilder) fill(keys []string, at int32, depth int) {
+	for { // down a chain of only children, whose length a file may choose, without recursion
+		if len(keys) > 0 && len(keys[0]) == depth {
+			b.cells[at].value = b.values[keys[0]]
+			keys = keys[1:]
+		}
+		if len(keys) == 0 {
+			b.cells[at].base = -256 // no child is there
+			return
+		}
+		labels, groups := branches(keys, depth)
+		base := b.room(labels)
+		b.cells[at].base = base
+		for _, c := range labels {
+			b.take(base+int32(c), at)
+		}
+		depth++
+		for i, c := range labels[1:] {
+			b.fill(groups[i+1], base+int32(c), depth)
+		}
+		keys, at = groups[0], base+int32(labels[0])
 	}
-	var labels []byte
-	var groups [][]string
+}
+
+// branches groups keys by their byte at depth.
+func branches(keys []string, depth int) (labels []byte, groups [][]string) {
 	for len(keys) > 0 {
 		c := keys[0][depth]
 		n, _ := slices.BinarySearchFunc(keys, int(c)+1, func(s string, want int) int { return int(s[depth]) - want })
 		labels, groups = append(labels, c), append(groups, keys[:n])
 		keys = keys[n:]
 	}
-	base := t.room(labels, free)
-	t.cells[at].base = base
-	for _, c := range labels {
-		t.cells[base+int32(c)].parent = at
-	}
-	for i, c := range labels {
-		t.fill(groups[i], values, base+int32(c), depth+1, free)
-	}
+	return labels, groups
 }
 
-// room finds a base at which the cells of all labels are free.
-func (t *prefixTrie) room(labels []byte, free *int32) int32 {
-	for int(*free) < len(t.cells) && t.cells[*free].parent >= 0 {
-		*free++
-	}
-	tried := 0
-	for at := max(*free, int32(labels[0])+1); ; at++ {
-		base := at - int32(labels[0])
-		t.grow(int(base) + 512)
-		if t.cells[at].parent >= 0 {
-			continue
+// room finds a base at which the cells of all labels are free: one of the lowest if a few tries find it, else behind all.
+func (b *trieBuilder) room(labels []byte) int32 {
+	const tries = 32
+	first, last := int32(labels[0]), int32(labels[len(labels)-1])
+	at := b.next[0]
+	for range tries {
+		for at != 0 && at <= first {
+			at = b.next[at]
 		}
-		if tried++; tried > 64 { // this far it is nearly full: do not look here again
-			*free = max(*free, at-4096)
-			tried = 0
+		if at == 0 {
+			break
 		}
-		if !slices.ContainsFunc(labels, func(c byte) bool { return t.cells[base+int32(c)].parent >= 0 }) {
+		base := at - first
+		b.grow(int(base+last) + 1)
+		if !slices.ContainsFunc(labels, func(c byte) bool { return b.cells[base+int32(c)].parent >= 0 }) {
 			return base
 		}
+		at = b.next[at]
 	}
+	base := int32(len(b.cells))
+	b.grow(int(base+last) + 1)
+	return base
 }
 
 // child is the cell behind s by byte c, -1 where no string goes on so.
