@@ -309,11 +309,13 @@ func (f fields) family(k kind) (llava bool, err error) {
 	if base == "" || slices.Contains(k.names, base) {
 		return base == "LlavaImageProcessor", nil
 	}
-	want := k.names[0]
-	if k.names[1] == "LlavaImageProcessor" {
-		want += " or " + k.names[1]
+	var want []string // but for the feature extractors, which nobody writes any more
+	for _, n := range k.names {
+		if strings.HasSuffix(n, "ImageProcessor") {
+			want = append(want, n)
+		}
 	}
-	return false, fmt.Errorf("image_processor_type: %q is not supported, want %s", name, want)
+	return false, fmt.Errorf("image_processor_type: %q is not supported, want %s", name, strings.Join(want, " or "))
 }
 
 // flag decodes a boolean; null is false.

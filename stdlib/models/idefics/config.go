@@ -97,7 +97,11 @@ func (c *Config) readText(top map[string]json.RawMessage) error {
 	if err != nil {
 		return err
 	}
-	return c.Text.Read(raw)
+	err = c.Text.Read(raw)
+	if c.Text.NumAttentionHeads > 0 && c.Text.HiddenSize%c.Text.NumAttentionHeads != 0 {
+		return fmt.Errorf("hidden_size %d is not a multiple of num_attention_heads %d", c.Text.HiddenSize, c.Text.NumAttentionHeads)
+	}
+	return err
 }
 
 // readVision reads vision_config, or where there is none the flat keys vision_….
@@ -152,9 +156,6 @@ func (c *Config) check() error {
 	}
 	if n := c.Text.NumHiddenLayers; n%c.CrossLayerInterval != 0 {
 		return fmt.Errorf("num_hidden_layers %d is not a multiple of cross_layer_interval %d", n, c.CrossLayerInterval)
-	}
-	if c.Text.HiddenSize%c.Text.NumAttentionHeads != 0 {
-		return fmt.Errorf("hidden_size %d is not a multiple of num_attention_heads %d", c.Text.HiddenSize, c.Text.NumAttentionHeads)
 	}
 	if a := c.AlphaType; a != "float" && a != "vector" {
 		return fmt.Errorf("alpha_type is %q; known: float, vector", a)
