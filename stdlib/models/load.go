@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"lightbox/runtime/step"
 	"lightbox/stdlib/frame"
@@ -106,8 +107,23 @@ func Load(ref string, options ...Option) model.Systems {
 	}
 	return model.NewSystems(model.System{
 		Labels: label, Base: step.New(loadOp, p),
-		Skeleton: func() (model.Model, error) { return f.New(config) },
+		Skeleton: skeleton(f, p.Path, config),
 	})
+}
+
+// skeleton builds the model without weights, with what the files in dir, if any, say of its images. It reads them once.
+func skeleton(f model.Family, dir string, config []byte) func() (model.Model, error) {
+	if f.Plan == nil || dir == "" {
+		return func() (model.Model, error) { return f.New(config) }
+	}
+	plan := sync.OnceValues(func() (model.Model, error) { return f.Plan(dir) })
+	return func() (model.Model, error) {
+		m, err := plan()
+		if err != nil {
+			return nil, err
+		}
+		return m.Share(), nil
+	}
 }
 
 // embedded is the digest and the config.json of the embedded checkpoint.

@@ -1,6 +1,8 @@
 package models
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,7 +15,10 @@ import (
 	"lightbox/stdlib/models/model"
 )
 
-type tinyParams struct{ Family string }
+type tinyParams struct {
+	Family string
+	Config string // SHA-256 of the config.json that the family's Tiny writes: another one is another checkpoint
+}
 
 var tinyOp = &step.Op{Name: "models.Tiny", Version: "1", Seeded: true, Run: func(ctx *step.Context, dir string) error {
 	f, err := familyNamed(ctx.Step().Params.(tinyParams).Family)
@@ -45,15 +50,14 @@ func Tiny(family string) model.Systems {
 	if err != nil {
 		return model.NewSystems(model.System{Labels: label, Base: step.Bad(tinyOp, err)})
 	}
+	plan, err := planTiny(f)
+	if err != nil {
+		return model.NewSystems(model.System{Labels: label, Base: step.Bad(tinyOp, err)})
+	}
+	sum := sha256.Sum256(plan.config)
 	return model.NewSystems(model.System{
-		Labels: label, Base: step.New(tinyOp, tinyParams{family}),
-		Skeleton: func() (model.Model, error) {
-			config, err := tinyConfig(f)
-			if err != nil {
-				return nil, err
-			}
-			return f.New(config)
-		},
+		Labels: label, Base: step.New(tinyOp, tinyParams{family, hex.EncodeToString(sum[:])}),
+		Skeleton: plan.skeleton,
 	})
 }
 
@@ -82,24 +86,35 @@ func familyNamed(name string) (model.Family, error) {
 	return model.Family{}, fmt.Errorf("%s", msg)
 }
 
-var tinyConfigs sync.Map // family name -> []byte
+// tinyPlan is what is known of a family's Tiny before it is made.
+type tinyPlan struct {
+	config   []byte
+	skeleton func() (model.Model, error)
+}
 
-// tinyConfig is the config.json that the family's Tiny writes.
-func tinyConfig(f model.Family) ([]byte, error) {
-	if raw, ok := tinyConfigs.Load(f.Name); ok {
-		return raw.([]byte), nil
+var tinyPlans sync.Map // family name -> tinyPlan
+
+// planTiny reads the files that the family's Tiny writes.
+func planTiny(f model.Family) (tinyPlan, error) {
+	if p, ok := tinyPlans.Load(f.Name); ok {
+		return p.(tinyPlan), nil
 	}
 	dir, err := os.MkdirTemp("", "lightbox-tiny")
 	if err != nil {
-		return nil, err
+		return tinyPlan{}, err
 	}
 	defer os.RemoveAll(dir)
 	if err := f.Tiny(dir); err != nil {
-		return nil, err
+		return tinyPlan{}, err
 	}
-	raw, err := os.ReadFile(filepath.Join(dir, "config.json"))
-	if err == nil {
-		tinyConfigs.Store(f.Name, raw)
+	p := tinyPlan{}
+	if p.config, err = os.ReadFile(filepath.Join(dir, "config.json")); err != nil {
+		return tinyPlan{}, err
 	}
-	return raw, err
+	p.skeleton = skeleton(f, dir, p.config)
+	if _, err := p.skeleton(); err != nil { // reads the files while they are there
+		return tinyPlan{}, err
+	}
+	tinyPlans.Store(f.Name, p)
+	return p, nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"lightbox/runtime/step"
 	"lightbox/stdlib/models/model"
+	"lightbox/stdlib/vision"
 )
 
 // span is the range and sum of a count.
@@ -76,13 +77,16 @@ func (s *source) tokens(i int, known map[[2]int]int) (image, text int, err error
 	}
 	ex := s.example(i)
 	target := 0
-	sample, err := s.m.Encode(model.Input{Prompt: ex.Ask(s.prompt), Target: ex.Caption})
-	switch {
-	case err == nil:
-		text, target = len(sample.IDs), sample.LossTokens()
-	case w == 0 || !errors.Is(err, model.ErrNoImage):
+	in := model.Input{Prompt: ex.Ask(s.prompt), Target: ex.Caption}
+	sample, err := s.m.Encode(in)
+	if w > 0 && errors.Is(err, model.ErrNoImage) { // its images take no tokens: any will do
+		in.Image = vision.New(1, 1)
+		sample, err = s.m.Encode(in)
+	}
+	if err != nil {
 		return 0, 0, err
 	}
+	text, target = len(sample.IDs), sample.LossTokens()
 	size := [2]int{w, h}
 	image, ok := known[size]
 	if !ok && w > 0 {

@@ -21,7 +21,7 @@ func Tiny(dir string) error {
 			"encoder": map[string]any{"model_type": "densenet", "block_config": []int{2, 3}, "growth_rate": 8, "num_init_features": 16, "bn_size": 2, "image_size": 64},
 			"decoder": map[string]any{
 				"model_type": "transformer_decoder", "vocab_size": id + 1, "d_model": 64, "nhead": 4, "num_layers": 2, "dim_feedforward": 128,
-				"max_positions": 256, "activation": "relu", "norm_first": false, "final_norm": false, "tie_word_embeddings": true,
+				"max_positions": 1024, "activation": "relu", "norm_first": false, "final_norm": false, "tie_word_embeddings": true,
 			},
 		},
 		"preprocessor_config.json": map[string]any{

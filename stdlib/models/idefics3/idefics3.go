@@ -27,7 +27,7 @@ const Architecture = "Idefics3ForConditionalGeneration"
 
 // Family is SmolVLM's line in the table of families.
 func Family() model.Family {
-	return model.Family{Name: "idefics3", Architectures: []string{Architecture}, ModelType: "idefics3", New: New, Open: Open, Init: Init, Check: Check, Tiny: Tiny}
+	return model.Family{Name: "idefics3", Architectures: []string{Architecture}, ModelType: "idefics3", New: New, Plan: Plan, Open: Open, Init: Init, Check: Check, Tiny: Tiny}
 }
 
 // Model is an Idefics3, with or without weights.
@@ -56,6 +56,15 @@ func New(config []byte) (model.Model, error) {
 	}
 	m := &Model{cfg: c}
 	m.build()
+	return m, nil
+}
+
+// Plan builds the model in dir without its weights: how images are cut is the processor's to say.
+func Plan(dir string) (model.Model, error) {
+	m, err := open(dir)
+	if err != nil {
+		return nil, err
+	}
 	return m, nil
 }
 

@@ -228,6 +228,9 @@ type Family struct {
 
 	// New builds a model from its config.json alone.
 	New func(config []byte) (Model, error)
+	// Plan builds the model that the files in dir describe, without weights: New that knows the processor's settings too.
+	// Nil where no setting changes what an image costs.
+	Plan func(dir string) (Model, error)
 	// Open loads the checkpoint in dir on the context's device.
 	Open func(ctx context.Context, dir string) (Model, error)
 	// Init makes the model that the files in dir describe, with weights drawn as for a new model; dir needs no weights.

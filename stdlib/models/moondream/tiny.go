@@ -18,7 +18,7 @@ func Tiny(dir string) error {
 		"auto_map": map[string]string{"AutoConfig": "configuration_moondream.MoondreamConfig", "AutoModelForCausalLM": "moondream.Moondream"},
 		"phi_config": map[string]any{
 			"model_type": "phi", "vocab_size": ids[end] + 1, "hidden_size": 96, "intermediate_size": 384, "num_hidden_layers": 3, "num_attention_heads": 4,
-			"max_position_embeddings": 256,
+			"max_position_embeddings": 1024,
 		},
 		"vision_config": map[string]any{
 			"enc_dim": 64, "enc_patch_size": 14, "enc_n_layers": 2, "enc_ff_dim": 160, "enc_n_heads": 4, "crop_size": 56, "proj_inner_dim": 192,

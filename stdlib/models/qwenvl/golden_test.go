@@ -1,6 +1,8 @@
 package qwenvl
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"lightbox/stdlib/internal/modeltest"
@@ -23,7 +25,15 @@ func TestGoldens(t *testing.T) {
 	modeltest.Run(t, qwen25)
 }
 
+// TestWriteForReference writes for testdata/check_saved.py, one family in each of two folders.
 func TestWriteForReference(t *testing.T) {
-	modeltest.WriteForReference(t, qwen2)
-	modeltest.WriteForReference(t, qwen25)
+	out := os.Getenv("LIGHTBOX_REFERENCE_OUT")
+	for _, f := range []modeltest.Family{qwen2, qwen25} {
+		t.Run(f.Name, func(t *testing.T) {
+			if out != "" {
+				t.Setenv("LIGHTBOX_REFERENCE_OUT", filepath.Join(out, f.Name))
+			}
+			modeltest.WriteForReference(t, f)
+		})
+	}
 }

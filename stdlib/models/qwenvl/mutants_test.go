@@ -49,7 +49,10 @@ func TestMutants(t *testing.T) {
 		{Name: "frequencies not begun anew for columns", Edit: edit(func(m *Model) {
 			m.net.Model.Visual.rope = ops.NewAxesRope(ops.RopeFreqs(m.cfg.Vision.RopeTheta, 8), []int{0, 0, 1, 1}, 2, 1)
 		})},
-		{Name: "positions one after another", Edit: edit(func(m *Model) { m.cfg.ImageTokenID = -5 }), Batch: func(b *model.Batch) { b.Samples[0].Images = 0 }},
+		{Name: "positions one after another", Batch: func(b *model.Batch) {
+			b.Features = plain.Vision(b.Samples, nil)
+			b.Samples[0].Extra = nil
+		}},
 		{Name: "frames in another order", Edit: edit(func(m *Model) { // the second frame's weights ignored
 			p := m.net.Model.Visual.Patch.Proj.Weight
 			w, half := ops.Floats(p.T()), 16
@@ -131,6 +134,7 @@ func TestMutants(t *testing.T) {
 		})},
 		{Name: "another gate", Case: "nested25", Config: [2]string{`"hidden_act": "gelu_pytorch_tanh"`, `"hidden_act": "silu"`}},
 		{Name: "text after an image goes on at its tokens' number", Batch: func(b *model.Batch) {
+			b.Features = windows.Vision(b.Samples, nil)
 			if g, ok := b.Samples[0].Extra.(grid); ok { // as if the image were a single row
 				b.Samples[0].Extra = grid{2, g.H * g.W / 2}
 			}

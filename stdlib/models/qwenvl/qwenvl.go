@@ -27,8 +27,8 @@ import (
 
 // versions are the two families: their names and types.
 var versions = [2]model.Family{
-	{Name: "qwen2-vl", Architectures: []string{"Qwen2VLForConditionalGeneration"}, ModelType: "qwen2_vl"},
-	{Name: "qwen2.5-vl", Architectures: []string{"Qwen2_5_VLForConditionalGeneration"}, ModelType: "qwen2_5_vl"},
+	{Name: "qwen2_vl", Architectures: []string{"Qwen2VLForConditionalGeneration"}, ModelType: "qwen2_vl"},
+	{Name: "qwen2_5_vl", Architectures: []string{"Qwen2_5_VLForConditionalGeneration"}, ModelType: "qwen2_5_vl"},
 }
 
 // Qwen2 is Qwen2-VL's line in the table of families.
@@ -39,7 +39,7 @@ func Qwen25() model.Family { return family(1) }
 
 func family(version int) model.Family {
 	f := versions[version]
-	f.New, f.Open, f.Init, f.Check = New, Open, Init, Check
+	f.New, f.Plan, f.Open, f.Init, f.Check = New, Plan, Open, Init, Check
 	f.Tiny = func(dir string) error { return tiny(dir, f) }
 	return f
 }
@@ -69,6 +69,15 @@ func New(config []byte) (model.Model, error) {
 	}
 	m := &Model{cfg: c}
 	m.build()
+	return m, nil
+}
+
+// Plan builds the model in dir without its weights: how large images may be is the processor's to say.
+func Plan(dir string) (model.Model, error) {
+	m, err := open(dir)
+	if err != nil {
+		return nil, err
+	}
 	return m, nil
 }
 

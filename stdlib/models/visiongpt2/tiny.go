@@ -23,7 +23,7 @@ func Tiny(dir string) error {
 				"image_size": 64, "patch_size": 16, "hidden_act": "gelu", "layer_norm_eps": 1e-12, "qkv_bias": true,
 			},
 			"decoder": map[string]any{
-				"model_type": "gpt2", "vocab_size": id + 1, "n_positions": 256, "n_embd": 64, "n_layer": 2, "n_head": 4,
+				"model_type": "gpt2", "vocab_size": id + 1, "n_positions": 1024, "n_embd": 64, "n_layer": 2, "n_head": 4,
 				"add_cross_attention": true, "is_decoder": true, "bos_token_id": id, "eos_token_id": id, "activation_function": "gelu_new",
 			},
 		},

@@ -144,14 +144,14 @@ def buckets(grid, side):
 
 def real():
     """The same of real films; they are not in the repository, Go skips where they are absent."""
-    from PIL import Image
+    from PIL import Image, ImageOps
     up = HERE
     while not os.path.exists(f"{up}/shared/data/radsample"):
         up = os.path.dirname(up)
     root, out = f"{up}/shared/data/radsample", {}
     p = Idefics3ImageProcessorPil(**dict(PRE, **SETTINGS["published"]))
     for f in [f"test/{f}" for f in sorted(os.listdir(f"{root}/test"))[::6]]:
-        im = Image.open(f"{root}/{f}").convert("RGB")
+        im = ImageOps.exif_transpose(Image.open(f"{root}/{f}")).convert("RGB")
         out[f] = digest(p(im, return_tensors="np")["pixel_values"])
         print(f, im.size)
     json.dump(dict(made_by=MADE_BY, sha256=out), open(f"{HERE}/real.json", "w"), indent=0)  # one a line

@@ -64,7 +64,7 @@ class Qwen(Case):
             open(f"{d}/chat_template.jinja", "w").write(TEMPLATE)
         pre = dict(self.pre, image_processor_type="Qwen2VLImageProcessor")
         if self.nested:
-            json.dump(dict(image_processor=pre, processor_class="Qwen2VLProcessor"), open(f"{d}/processor_config.json", "w"))
+            json.dump(dict(image_processor=pre, video_processor=dict(self.pre, video_processor_type="Qwen2VLVideoProcessor"), processor_class="Qwen2VLProcessor"), open(f"{d}/processor_config.json", "w"))
         else:
             json.dump(dict(pre, processor_class="Qwen2VLProcessor"), open(f"{d}/preprocessor_config.json", "w"))
         json.dump(dict(bos_token_id=ID["<|endoftext|>"], pad_token_id=ID["<|endoftext|>"], eos_token_id=list(self.eos)), open(f"{d}/generation_config.json", "w"))

@@ -1,0 +1,89 @@
+package encoders
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"lightbox/stdlib/nn"
+)
+
+// Config is a bert or roberta configuration.
+type Config struct {
+	ModelType             string  `json:"model_type"`
+	VocabSize             int     `json:"vocab_size"`
+	HiddenSize            int     `json:"hidden_size"`
+	EmbeddingSize         int     `json:"embedding_size"` // of the tables, projected to hidden_size; 0: hidden_size
+	IntermediateSize      int     `json:"intermediate_size"`
+	NumHiddenLayers       int     `json:"num_hidden_layers"`
+	NumAttentionHeads     int     `json:"num_attention_heads"`
+	MaxPositionEmbeddings int     `json:"max_position_embeddings"`
+	TypeVocabSize         int     `json:"type_vocab_size"`
+	HiddenAct             string  `json:"hidden_act"`
+	LayerNormEps          float64 `json:"layer_norm_eps"`
+	PadTokenID            int     `json:"pad_token_id"`
+	PositionEmbeddingType string  `json:"position_embedding_type"`
+	IsDecoder             bool    `json:"is_decoder"`
+}
+
+// ParseConfig reads a config.json over transformers' defaults.
+func ParseConfig(raw []byte) (Config, error) {
+	var kind struct {
+		ModelType string `json:"model_type"`
+	}
+	if err := json.Unmarshal(raw, &kind); err != nil {
+		return Config{}, err
+	}
+	c := Config{VocabSize: 30522, HiddenSize: 768, IntermediateSize: 3072, NumHiddenLayers: 12, NumAttentionHeads: 12,
+		MaxPositionEmbeddings: 512, TypeVocabSize: 2, HiddenAct: "gelu", LayerNormEps: 1e-12, PositionEmbeddingType: "absolute"}
+	switch kind.ModelType {
+	case "bert":
+	case "roberta":
+		c.VocabSize, c.PadTokenID = 50265, 1
+	default:
+		return c, fmt.Errorf("model_type is %q; want bert or roberta", kind.ModelType)
+	}
+	if err := json.Unmarshal(raw, &c); err != nil {
+		return c, err
+	}
+	return c, c.check()
+}
+
+func (c *Config) check() error {
+	if c.EmbeddingSize == 0 {
+		c.EmbeddingSize = c.HiddenSize
+	}
+	for _, f := range []struct {
+		key string
+		n   int
+	}{
+		{"vocab_size", c.VocabSize}, {"hidden_size", c.HiddenSize}, {"embedding_size", c.EmbeddingSize}, {"intermediate_size", c.IntermediateSize},
+		{"num_hidden_layers", c.NumHiddenLayers}, {"num_attention_heads", c.NumAttentionHeads}, {"max_position_embeddings", c.MaxPositionEmbeddings}, {"type_vocab_size", c.TypeVocabSize},
+	} {
+		if f.n < 1 {
+			return fmt.Errorf("%s is %d; want at least 1", f.key, f.n)
+		}
+	}
+	switch {
+	case c.HiddenSize%c.NumAttentionHeads != 0:
+		return fmt.Errorf("hidden_size %d is not a multiple of num_attention_heads %d", c.HiddenSize, c.NumAttentionHeads)
+	case c.PositionEmbeddingType != "absolute":
+		return fmt.Errorf("position_embedding_type is %q; want absolute", c.PositionEmbeddingType)
+	case c.IsDecoder:
+		return fmt.Errorf("is_decoder is true; want an encoder")
+	case c.Longest() < 1:
+		return fmt.Errorf("max_position_embeddings %d leaves no position behind pad_token_id %d", c.MaxPositionEmbeddings, c.PadTokenID)
+	}
+	_, err := nn.FindActivation("hidden_act", c.HiddenAct)
+	return err
+}
+
+// first is the position of the first token: RoBERTa counts from behind its padding token.
+func (c *Config) first() int {
+	if c.ModelType == "roberta" {
+		return c.PadTokenID + 1
+	}
+	return 0
+}
+
+// Longest is the most tokens of a text.
+func (c *Config) Longest() int { return c.MaxPositionEmbeddings - c.first() }

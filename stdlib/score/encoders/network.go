@@ -1,0 +1,96 @@
+package encoders
+
+import (
+	"lightbox/kernels/ops"
+	"lightbox/kernels/tensor"
+	"lightbox/stdlib/nn"
+)
+
+// network is the tree of BERT and RoBERTa, which differ in the first position only. N rows of all texts, C hidden, E
+// embedding, F MLP.
+type network struct {
+	Embeddings embeddings `weight:"embeddings"`
+	Encoder    encoder    `weight:"encoder"`
+	Pooler     *pooler    `weight:"pooler"`
+}
+
+type embeddings struct {
+	Word     *nn.Embedding `weight:"word_embeddings"`       // (V, E)
+	Position *nn.Embedding `weight:"position_embeddings"`   // (positions, E)
+	Type     *nn.Embedding `weight:"token_type_embeddings"` // (types, E)
+	Norm     *nn.LayerNorm `weight:"LayerNorm"`
+}
+
+type encoder struct {
+	In     *nn.Linear `weight:"embedding_hidden_mapping_in"` // E -> C, nil where they are equal
+	Layers []*layer   `weight:"layer"`
+}
+
+// pooler is nil where the checkpoint has none.
+type pooler struct {
+	Dense *nn.Linear `weight:"dense"` // C -> C
+}
+
+type layer struct {
+	Query  *nn.Linear    `weight:"attention.self.query"`
+	Key    *nn.Linear    `weight:"attention.self.key"`
+	Value  *nn.Linear    `weight:"attention.self.value"`
+	Out    *nn.Linear    `weight:"attention.output.dense"`
+	Norm1  *nn.LayerNorm `weight:"attention.output.LayerNorm"`
+	Up     *nn.Linear    `weight:"intermediate.dense"` // C -> F
+	Down   *nn.Linear    `weight:"output.dense"`       // F -> C
+	Norm2  *nn.LayerNorm `weight:"output.LayerNorm"`
+	heads  int
+	active nn.Activation
+}
+
+func newNetwork(c Config, pooled bool) *network {
+	act, err := nn.FindActivation("hidden_act", c.HiddenAct)
+	if err != nil {
+		panic(err) // c was checked
+	}
+	n := &network{Embeddings: embeddings{
+		Word:     nn.NewEmbedding(c.VocabSize, c.EmbeddingSize),
+		Position: nn.NewEmbedding(c.MaxPositionEmbeddings, c.EmbeddingSize),
+		Type:     nn.NewEmbedding(c.TypeVocabSize, c.EmbeddingSize),
+		Norm:     nn.NewLayerNorm(c.EmbeddingSize, c.LayerNormEps),
+	}}
+	if c.EmbeddingSize != c.HiddenSize {
+		n.Encoder.In = nn.NewLinear(c.EmbeddingSize, c.HiddenSize, true)
+	}
+	square := func() *nn.Linear { return nn.NewLinear(c.HiddenSize, c.HiddenSize, true) }
+	for range c.NumHiddenLayers {
+		n.Encoder.Layers = append(n.Encoder.Layers, &layer{
+			Query: square(), Key: square(), Value: square(), Out: square(), Norm1: nn.NewLayerNorm(c.HiddenSize, c.LayerNormEps),
+			Up: nn.NewLinear(c.HiddenSize, c.IntermediateSize, true), Down: nn.NewLinear(c.IntermediateSize, c.HiddenSize, true),
+			Norm2: nn.NewLayerNorm(c.HiddenSize, c.LayerNormEps), heads: c.NumAttentionHeads, active: act,
+		})
+	}
+	if pooled {
+		n.Pooler = &pooler{square()}
+	}
+	return n
+}
+
+// hidden is the hidden state after depth layers, (N, C). starts are the cumulative lengths of the texts.
+func (n *network) hidden(tape *tensor.Tape, ids, types, positions []int32, starts []int, depth int) *tensor.Tensor {
+	e := n.Embeddings
+	x := ops.Add(e.Word.Forward(tape, ids), e.Type.Forward(tape, types)) // (N, E)
+	x = e.Norm.Forward(ops.Add(x, e.Position.Forward(tape, positions)))  // (N, E)
+	if n.Encoder.In != nil {
+		x = n.Encoder.In.Forward(x) // (N, C)
+	}
+	return nn.Stack(depth, false, nil, func(i int, xs ...*tensor.Tensor) *tensor.Tensor {
+		return n.Encoder.Layers[i].forward(xs[0], starts)
+	}, x)
+}
+
+func (l *layer) forward(x *tensor.Tensor, starts []int) *tensor.Tensor {
+	rows, c := x.Dim(0), x.Dim(1)
+	q := l.Query.Forward(x).Reshape(rows, l.heads, c/l.heads)                     // (N, H, D)
+	k := l.Key.Forward(x).Reshape(rows, l.heads, c/l.heads)                       // (N, H, D)
+	v := l.Value.Forward(x).Reshape(rows, l.heads, c/l.heads)                     // (N, H, D)
+	y := ops.Attention(q, k, v, ops.Segments{QStart: starts}, ops.AttnOptions{})  // (N, H, D)
+	x = l.Norm1.Forward(ops.Add(l.Out.Forward(y.Reshape(rows, c)), x))            // (N, C)
+	return l.Norm2.Forward(ops.Add(l.Down.Forward(l.active(l.Up.Forward(x))), x)) // (N, C)
+}
