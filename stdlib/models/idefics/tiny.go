@@ -9,7 +9,8 @@ import (
 // Tiny writes the files of a small instructed IDEFICS: two blocks of cross-attention to 8 latents of an image's 16
 // patches, with every norm and gate. The gates begin open, so that the image counts from the first step on.
 func Tiny(dir string) error {
-	ids, err := checkpoint.TinyTokenizer(dir, false, 512, []string{around, marker, utterance})
+	// transformers' processor pads always, and wants to know with what.
+	ids, err := checkpoint.TinyTokenizer(dir, false, 512, []string{around, marker, utterance}, [2]string{"pad_token", "<unk>"})
 	if err != nil {
 		return err
 	}

@@ -20,9 +20,22 @@ type TrainOptions struct {
 	MaxTokenLength int      // in characters; default 16
 	ModelMaxLength int      // for tokenizer_config.json; default 2048
 	// ByteLevel learns over bytes as GPT-2 does (Radford et al., 2019) instead: the vocabulary is the 256 bytes and the
-	// merges, all special tokens are Added, and Roles says which is what: {"eos_token", "<|endoftext|>"}.
+	// merges, and all special tokens are Added.
 	ByteLevel bool
-	Roles     [][2]string
+	// Roles says which special token is what, besides <s>, </s> and <unk>, which are known: {"eos_token", "<|endoftext|>"}.
+	Roles [][2]string
+}
+
+// roles is Roles as it is written; own are the special tokens besides the added ones.
+func (o TrainOptions) roles(own ...string) (object, error) {
+	out := object{}
+	for _, r := range o.Roles {
+		if !slices.Contains(o.Added, r[1]) && !slices.Contains(own, r[1]) {
+			return nil, fmt.Errorf("train a tokenizer: %s is %q, which is no added token", r[0], r[1])
+		}
+		out = append(out, field{r[0], r[1]})
+	}
+	return out, nil
 }
 
 func (o TrainOptions) withDefaults() TrainOptions {

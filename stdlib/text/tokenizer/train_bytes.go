@@ -1,7 +1,6 @@
 package tokenizer
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -59,12 +58,9 @@ func (t *trainer) byteLevelFiles() (*Files, error) {
 	if err != nil {
 		return nil, err
 	}
-	roles := object{}
-	for _, r := range t.options.Roles {
-		if !slices.Contains(t.options.Added, r[1]) {
-			return nil, fmt.Errorf("train a tokenizer: %s is %q, which is no added token", r[0], r[1])
-		}
-		roles = append(roles, field{r[0], r[1]})
+	roles, err := t.options.roles()
+	if err != nil {
+		return nil, err
 	}
 	config := append(object{
 		{"add_prefix_space", false}, {"added_tokens_decoder", decoder}, {"clean_up_tokenization_spaces", false},

@@ -155,6 +155,16 @@ func TestTrainByteLevel(t *testing.T) {
 	if id, ok := tok.Special("eos_token"); !ok || id != int32(tok.VocabSize())-2 {
 		t.Errorf("eos_token is %d of %d tokens", id, tok.VocabSize())
 	}
+	files, err = TrainBPE(slices.Values(texts), TrainOptions{VocabSize: 300, Roles: [][2]string{{"pad_token", "<unk>"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tok, err = files.Load(); err != nil {
+		t.Fatal(err)
+	}
+	if id, ok := tok.Special("pad_token"); !ok || id != 0 {
+		t.Errorf("pad_token is %d, %v; want <unk>, 0", id, ok)
+	}
 	if _, err := TrainBPE(slices.Values(texts), TrainOptions{VocabSize: 300, ByteLevel: true, Roles: [][2]string{{"eos_token", "<end>"}}}); err == nil || !strings.Contains(err.Error(), `eos_token is "<end>", which is no added token`) {
 		t.Error(err)
 	}

@@ -122,6 +122,11 @@ func (t *trainer) files() (*Files, error) {
 			config = append(config, field{"image_token", s})
 		}
 	}
+	more, err := t.options.roles("<unk>", "<s>", "</s>")
+	if err != nil {
+		return nil, err
+	}
+	roles = append(roles, more...)
 	config = append(config, roles...)
 	if f.Config, err = indented(config); err != nil {
 		return nil, err
