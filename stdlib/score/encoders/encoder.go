@@ -21,8 +21,10 @@ import (
 type Encoder struct {
 	Config Config
 	Tok    *tokenizer.Tokenizer
-	dev    *tensor.Device
-	net    *network
+	// Most is how many tokens its tokenizer leaves of a text (model_max_length), special ones included; 0: all.
+	Most int
+	dev  *tensor.Device
+	net  *network
 }
 
 // Text is one sequence with its special tokens. Types are the tokens' segments; nil means 0.
@@ -47,6 +49,9 @@ func Open(ctx context.Context, dir string) (*Encoder, error) {
 	}
 	if int(e.Tok.MaxID()) >= e.Config.VocabSize {
 		return nil, fmt.Errorf("%s: token id %d; config.json's vocab_size is %d: tokenizer of another model?", e.Tok.Path(), e.Tok.MaxID(), e.Config.VocabSize)
+	}
+	if e.Most, err = maxLength(dir); err != nil {
+		return nil, err
 	}
 	a, err := weights.Open(dir)
 	if err != nil {

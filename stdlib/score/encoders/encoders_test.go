@@ -36,8 +36,8 @@ func goldens(t *testing.T) map[string]golden {
 	return g
 }
 
-// checkpoint writes what a golden was made from, its names behind a prefix and beside a head.
-func checkpoint(t *testing.T, g golden, prefix string) string {
+// written writes what a golden was made from, its names behind a prefix and beside a head.
+func written(t *testing.T, g golden, prefix string) string {
 	dir := t.TempDir()
 	c, err := ParseConfig(g.Config)
 	if err != nil {
@@ -56,7 +56,7 @@ func checkpoint(t *testing.T, g golden, prefix string) string {
 }
 
 func load(t *testing.T, g golden, prefix string) *Encoder {
-	e, err := Open(context.Background(), checkpoint(t, g, prefix))
+	e, err := Open(context.Background(), written(t, g, prefix))
 	if err != nil {
 		t.Fatal(err)
 	}
