@@ -29,13 +29,13 @@ type keptPairs struct {
 const pairBytes = 32
 
 // keep opens what is kept for these weights, layer and idf.
-func (b bertscore) keep(ctx *step.Context, path string, layer int, space bool, m *matcher) (*keptPairs, error) {
+func (b bertscore) keep(ctx *step.Context, path string, c *cutter, m *matcher) (*keptPairs, error) {
 	files, err := b.files(path)
 	if err != nil {
 		return nil, err
 	}
 	key := sha256.New()
-	fmt.Fprintf(key, "bertscore 1\nlayer %d\nspace %v\n", layer, space)
+	fmt.Fprintf(key, "bertscore 1\nlayer %d\nspace %v\n", m.layer, c.space)
 	for _, f := range files {
 		digest, err := ctx.Digest(f)
 		if err != nil {

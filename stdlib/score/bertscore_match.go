@@ -27,9 +27,10 @@ type matcher struct {
 	weigh func(id int32) float64
 	kept  *keptPairs // nil: none
 
+	chunk  int               // tokens of a chunk
 	held   map[int][]float32 // normalised hidden states of texts, (tokens, C)
+	budget int               // of held, in bytes
 	uses   map[int][]int     // the chunks that need a text, ascending
-	budget int               // of held, in bytes; 0: heldBytes
 }
 
 // empty tells that a text has no tokens but its special ones.
@@ -75,12 +76,12 @@ func (m *matcher) score(ctx *step.Context, pairs []pair) ([]matched, error) {
 	return out, nil
 }
 
-// plan cuts the pairs todo into chunks of about chunkTokens tokens of different texts, and notes which chunks need a text.
+// plan cuts the pairs todo into chunks of about m.chunk tokens of different texts, and notes which chunks need a text.
 func (m *matcher) plan(pairs []pair, todo []int) (chunks [][]int) {
 	m.uses = map[int][]int{}
 	tokens := 0
 	for i, k := range todo {
-		if i == 0 || tokens >= chunkTokens {
+		if i == 0 || tokens >= m.chunk {
 			chunks, tokens = append(chunks, nil), 0
 		}
 		c := len(chunks) - 1
@@ -149,13 +150,12 @@ func (m *matcher) forget(c int) {
 			bytes += 4 * len(h)
 		}
 	}
-	budget := cmp.Or(m.budget, heldBytes)
-	if bytes <= budget {
+	if bytes <= m.budget {
 		return
 	}
 	late := slices.SortedFunc(maps.Keys(m.held), func(a, b int) int { return cmp.Or(m.uses[b][0]-m.uses[a][0], b-a) })
 	for _, t := range late {
-		if bytes <= budget {
+		if bytes <= m.budget {
 			return
 		}
 		bytes -= 4 * len(m.held[t])

@@ -28,35 +28,48 @@ func (b bertscore) run(in *input, path string) ([][]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	prepare := text.Prepare
-	if b.Raw {
-		prepare = func(s string) string { return s }
+	m, pairs, where, err := b.matcher(in, enc, c)
+	if err != nil {
+		return nil, err
 	}
-	texts, at := distinct(slices.Concat(in.refs, in.caps))
-	ids := make([][]int32, len(texts))
-	for i, s := range texts {
-		if i%1024 == 0 && in.ctx.Err() != nil {
-			return nil, in.ctx.Err()
-		}
-		ids[i] = c.cut(prepare(s))
-	}
-	refs, caps := at[:len(in.refs)], at[len(in.refs):]
-	weigh := c.plain
-	if !b.NoIDF {
-		weigh = idf(ids, documents(in.rows, refs))
-	}
-	m := &matcher{enc: enc, layer: layer, ids: ids, weigh: weigh}
-	pairs, where := distinctPairs(refs, caps)
-	if m.kept, err = b.keep(in.ctx, path, layer, c.space, m); err != nil {
+	m.layer = layer
+	if m.kept, err = b.keep(in.ctx, path, c, m); err != nil {
 		in.ctx.Logf("pairs are scored without a cache: %v", err)
 	}
 	scores, err := m.score(in.ctx, pairs)
 	if err != nil {
 		return nil, err
 	}
+	return b.values(in, scores, where), nil
+}
+
+// matcher prepares the captions and cuts them into tokens: what scores pairs, the distinct pairs, and each row's among them.
+func (b bertscore) matcher(in *input, enc *encoders.Encoder, c *cutter) (m *matcher, pairs []pair, where []int, err error) {
+	prepare := text.Prepare
+	if b.Raw {
+		prepare = func(s string) string { return s }
+	}
+	texts, at := distinct(slices.Concat(in.refs, in.caps))
+	m = &matcher{enc: enc, ids: make([][]int32, len(texts)), weigh: c.plain, budget: heldBytes, chunk: chunkTokens}
+	for i, s := range texts {
+		if i%1024 == 0 && in.ctx.Err() != nil {
+			return nil, nil, nil, in.ctx.Err()
+		}
+		m.ids[i] = c.cut(prepare(s))
+	}
+	refs, caps := at[:len(in.refs)], at[len(in.refs):]
+	if !b.NoIDF {
+		m.weigh = idf(m.ids, documents(in.rows, refs))
+	}
+	pairs, where = distinctPairs(refs, caps)
+	return m, pairs, where, nil
+}
+
+// values are the columns of the rows, where[i] being the pair of row i.
+func (b bertscore) values(in *input, scores []matched, where []int) [][]float64 {
 	out := make([][]float64, len(parts))
 	for p := range parts {
-		out[p] = make([]float64, len(refs))
+		out[p] = make([]float64, len(where))
 		base := b.Baseline.of(Part(p))
 		for i, k := range where {
 			out[p][i] = (scores[k].part(Part(p)) - base) / (1 - base)
@@ -65,7 +78,7 @@ func (b bertscore) run(in *input, path string) ([][]float64, error) {
 			}
 		}
 	}
-	return out, nil
+	return out
 }
 
 // cutter makes tokens of texts as bert_score does.
