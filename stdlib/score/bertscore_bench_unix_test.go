@@ -1,8 +1,11 @@
+//go:build unix
+
 package score
 
 import (
 	"os"
 	"strconv"
+	"syscall"
 	"testing"
 
 	"lightbox/kernels/ops"
@@ -36,6 +39,14 @@ func BenchmarkBERTScore(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	used := func() float64 { // processor seconds of this process
+		var u syscall.Rusage
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+			b.Fatal(err)
+		}
+		return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
+	}
+	before := used()
 	for b.Loop() {
 		c, err := m.cutter(enc)
 		if err != nil {
@@ -56,4 +67,5 @@ func BenchmarkBERTScore(b *testing.B) {
 		}
 		b.ReportMetric(sum, "F")
 	}
+	b.ReportMetric((used()-before)/float64(b.N), "cpu-s")
 }
