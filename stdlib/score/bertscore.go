@@ -28,16 +28,16 @@ type BERTScoreOptions struct {
 	// digits to "number", no ASCII punctuation), and two empty captions score 0, not 1.
 	Raw bool
 	// Baseline rescales: (x − baseline)/(1 − baseline). Its values stand in bert_score's rescale_baseline files.
-	Baseline Baseline
+	Baseline BERTScoreBaseline
 	// NoPrefixSpace leaves out the space that bert_score puts before a text for RoBERTa. It does so under
 	// transformers 4 and cannot under 5; BERT and DeBERTa get none under either.
 	NoPrefixSpace bool
 }
 
-// Baseline is what BERTScore gives to unrelated sentences.
-type Baseline struct{ Precision, Recall, F1 float64 }
+// BERTScoreBaseline is what BERTScore gives to unrelated sentences.
+type BERTScoreBaseline struct{ Precision, Recall, F1 float64 }
 
-func (b Baseline) of(p Part) float64 {
+func (b BERTScoreBaseline) of(p Part) float64 {
 	return [...]float64{F1: b.F1, Precision: b.Precision, Recall: b.Recall}[p]
 }
 
@@ -46,7 +46,7 @@ type bertscore struct {
 	Model         string // the checkpoint's name without its place
 	Layer         int    // 0: not known
 	NoIDF, Raw    bool
-	Baseline      Baseline
+	Baseline      BERTScoreBaseline
 	NoPrefixSpace bool
 	Odd           Part   // one that there is not, to be refused
 	Ref           string `key:"local"` // the checkpoint
@@ -124,7 +124,7 @@ func (b bertscore) columns() []frame.Column {
 	add(b.NoIDF, "_noidf", "no idf", "idf over the references")
 	add(b.Raw, "_raw", "captions as they are", "captions prepared as ImageCLEFmedical does")
 	add(b.NoPrefixSpace, "_noprefix", "no prefix space", "")
-	add(b.Baseline != Baseline{}, "_rescaled", fmt.Sprintf("rescaled with the baseline P %g, R %g, F %g", b.Baseline.Precision, b.Baseline.Recall, b.Baseline.F1), "")
+	add(b.Baseline != BERTScoreBaseline{}, "_rescaled", fmt.Sprintf("rescaled with the baseline P %g, R %g, F %g", b.Baseline.Precision, b.Baseline.Recall, b.Baseline.F1), "")
 	var out []frame.Column
 	for _, p := range parts {
 		out = append(out, frame.Column{Name: "bertscore" + p.suffix + suffix, Kind: frame.Number, Title: p.title,

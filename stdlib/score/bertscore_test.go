@@ -450,7 +450,7 @@ func TestBERTScoreColumns(t *testing.T) {
 		"bertscore_r_raw":                          {Part: Recall, Raw: true},
 		"bertscore_roberta_large":                  {Checkpoint: "FacebookAI/roberta-large"},
 		"bertscore_roberta_large_l24_noidf":        {Checkpoint: "roberta-large", Layer: 24, NoIDF: true},
-		"bertscore_deberta_base_noprefix_rescaled": {Checkpoint: "/data/deberta-base", Baseline: Baseline{F1: 0.3}, NoPrefixSpace: true},
+		"bertscore_deberta_base_noprefix_rescaled": {Checkpoint: "/data/deberta-base", Baseline: BERTScoreBaseline{F1: 0.3}, NoPrefixSpace: true},
 		"bertscore_my_encoder":                     {Checkpoint: "./models/my-encoder", Layer: 3},
 		"bertscore_l18":                            {Checkpoint: "~/.cache/huggingface/hub/models--microsoft--deberta-xlarge-mnli/snapshots/abc", Layer: 18},
 	} {
@@ -491,7 +491,7 @@ func TestBERTScoreErrors(t *testing.T) {
 		`bert_score names no layer for "org/encoder"; give one`:                            {Checkpoint: "org/encoder"},
 		"layer -1; want one from 1":                                                        {Layer: -1},
 		"unknown part 7":                                                                   {Part: 7},
-		"the baseline of the recall is 1; want one below 1":                                {Baseline: Baseline{Recall: 1}},
+		"the baseline of the recall is 1; want one below 1":                                {Baseline: BERTScoreBaseline{Recall: 1}},
 		"layer 9; " + dir + " has 3 (num_hidden_layers)":                                   {Checkpoint: dir, Layer: 9},
 		"lacks config.json":                                                                {Checkpoint: bare, Layer: 1},
 		"lacks a tokenizer; any of these would do: tokenizer.json, vocab.json with merges": {Checkpoint: bare, Layer: 1},
@@ -526,7 +526,7 @@ func TestBERTScoreRescaled(t *testing.T) {
 	dir := checkpointOf(t, k)
 	pairs := [][2]string{{"a mass of the liver", "a mass"}, {"", ""}, {"a cyst", ""}}
 	plain := runBERTScore(t, dir, pairs, BERTScoreOptions{Layer: 1})
-	b := Baseline{Precision: 0.25, Recall: 0.5, F1: -0.5}
+	b := BERTScoreBaseline{Precision: 0.25, Recall: 0.5, F1: -0.5}
 	got := runBERTScore(t, dir, pairs, BERTScoreOptions{Layer: 1, Baseline: b})
 	for p := range parts {
 		x := b.of(Part(p))
