@@ -1,13 +1,19 @@
 package encoders
 
 import (
+	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
+	"lightbox/stdlib/internal/modeltest"
+	"lightbox/stdlib/internal/torchtest"
+	"lightbox/stdlib/safetensors"
 )
 
 // permuted is t (rows, …) with its rows in another order.
@@ -90,5 +96,61 @@ func TestDebertaConfig(t *testing.T) {
 		if _, err := ParseConfig([]byte(strings.Replace(published, edit[0], edit[1], 1))); fmt.Sprint(err) != want {
 			t.Errorf("%s: got %v, want %s", edit[1], err, want)
 		}
+	}
+}
+
+// TestPublishedLayout: a classifier's pytorch_model.bin, with its pooler and head and positions that the configuration
+// leaves unused, gives the hidden states of the plain checkpoint; what is missing is named.
+func TestPublishedLayout(t *testing.T) {
+	g := goldens(t)["deberta"]
+	plain := load(t, g, "deberta.")
+	dir := written(t, g, "deberta.")
+	file := filepath.Join(dir, "model.safetensors")
+	a, err := safetensors.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ts := []safetensors.Tensor{
+		safetensors.Float32("pooler.dense.weight", safetensors.F32, []int{1, 2}, []float32{1, 2}),
+		safetensors.Float32("deberta.embeddings.position_embeddings.weight", safetensors.F32, []int{1}, []float32{1}),
+	}
+	for _, name := range a.Names() {
+		info, _ := a.Info(name)
+		f, err := a.Floats(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ts = append(ts, safetensors.Float32(name, safetensors.F32, info.Shape, f))
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	modeltest.Put(t, filepath.Join(dir, "pytorch_model.bin"), torchtest.File(t, ts, func(string) bool { return false }))
+	e, err := Open(context.Background(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := plain.Hidden(context.Background(), g.Texts, 3, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := e.Hidden(context.Background(), g.Texts, 3, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range want {
+		if !slices.Equal(got[i], want[i]) {
+			t.Errorf("text %d has other hidden states from pytorch_model.bin", i)
+		}
+	}
+	if _, err := e.Pooled(context.Background(), g.Texts, nil); err == nil {
+		t.Error("a DeBERTa's pooler, which belongs to its classifier, was used")
+	}
+	ts = slices.DeleteFunc(ts, func(x safetensors.Tensor) bool {
+		return strings.HasSuffix(x.Name, "layer.1.attention.self.pos_q_proj.bias")
+	})
+	modeltest.Put(t, filepath.Join(dir, "pytorch_model.bin"), torchtest.File(t, ts, func(string) bool { return false }))
+	if _, err := Open(context.Background(), dir); err == nil || !strings.Contains(err.Error(), `tensor "encoder.layer.1.attention.self.pos_q_proj.bias" is missing`) {
+		t.Errorf("a missing tensor: %v", err)
 	}
 }
