@@ -1,20 +1,20 @@
 """BERTScore with idf over pairs of real captions: bert_score and this package in turn, on the same processor, with the
 same checkpoints, loading left out.
 
-    python bench_bertscore.py ../../../../shared/data/roco-text/validation_captions.txt [pairs] [checkpoint:layer]
+    python bench_bertscore.py [--pairs 100] [--threads 1 2] [--times 3] ../../../../shared/data/roco-text/validation_captions.txt bert deberta DIR:LAYER ...
 
-Checkpoints: a BERT (bert-base-uncased's sizes and its layer 9) and a DeBERTa (deberta-base's sizes and its layer 9) with
-random weights and a vocabulary learnt from the captions; or the one that is named. bert_score 0.3.13, transformers 4.49.0.
-Prints the better of two of each, for one thread and for two: seconds passed and, which other work on the machine disturbs
+Checkpoints: bert (bert-base-uncased's sizes and its layer 9) and deberta (deberta-base's sizes and its layer 9) have random
+weights and a vocabulary learnt from the captions; others are directories. bert_score 0.3.13, transformers 4.49.0.
+Prints the best of several times of each, for each number of threads: seconds passed and, which other work on the machine disturbs
 less, seconds of processor time; their ratios and both means of F.
 """
+import argparse
 import contextlib
 import json
 import os
 import pathlib
 import re
 import subprocess
-import sys
 import tempfile
 import time
 
@@ -27,8 +27,15 @@ from make_bertscore import prepare
 
 transformers.logging.set_verbosity_error()
 PACKAGE = pathlib.Path(__file__).resolve().parent.parent
-LINES = [l.split("\t", 1)[1] for l in open(sys.argv[1], encoding="utf-8").read().split("\n") if l]
-PAIRS = int(sys.argv[2]) if len(sys.argv) > 2 else 100
+arguments = argparse.ArgumentParser()
+arguments.add_argument("--pairs", type=int, default=100)
+arguments.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+arguments.add_argument("--times", type=int, default=3)
+arguments.add_argument("captions")
+arguments.add_argument("checkpoints", nargs="+")
+ARGS = arguments.parse_args()
+LINES = [l.split("\t", 1)[1] for l in open(ARGS.captions, encoding="utf-8").read().split("\n") if l]
+PAIRS = ARGS.pairs
 
 
 def roco(n):
@@ -58,15 +65,16 @@ def write(d, kind):
 
 
 def bench(name, d, layer, binary):
+    assert "t5" not in d, f"bert_score takes whatever has t5 in its path, {d}, for a T5"
     pairs = roco(PAIRS)
     refs, caps = [r for r, _ in pairs], [c for _, c in pairs]
-    for threads in (1, 2):
+    for threads in ARGS.threads:
         torch.set_num_threads(threads)
         env = dict(os.environ, LIGHTBOX_BERTSCORE=d, LIGHTBOX_BERTSCORE_LAYER=str(layer), LIGHTBOX_BERTSCORE_PAIRS=str(PAIRS),
                    LIGHTBOX_BERTSCORE_THREADS=str(threads), GOMAXPROCS=str(threads))
         scorer = BERTScorer(model_type=d, num_layers=layer, idf=True, idf_sents=refs, device="cpu", nthreads=0)
         best = [1e9, 1e9, 1e9, 1e9]  # seconds and processor seconds of bert_score, and ours
-        for _ in range(2):
+        for _ in range(ARGS.times):
             start, used = time.perf_counter(), time.process_time()
             with contextlib.redirect_stderr(open(os.devnull, "w")):
                 scorer.compute_idf(refs)
@@ -83,11 +91,12 @@ def bench(name, d, layer, binary):
 with tempfile.TemporaryDirectory() as top:
     binary = os.path.join(top, "score.test")
     subprocess.run(["go", "test", "-c", "-o", binary, "."], cwd=PACKAGE, check=True)
-    if len(sys.argv) > 3:
-        where, layer = sys.argv[3].rsplit(":", 1)
-        bench(where, where, int(layer), binary)
-    for kind in ("bert", "deberta") if len(sys.argv) <= 3 else ():
-        d = os.path.join(top, kind)
-        os.mkdir(d)
-        write(d, kind)
-        bench(kind + " of base size, random weights", d, 9, binary)
+    for what in ARGS.checkpoints:
+        if what in ("bert", "deberta"):
+            d = os.path.join(top, what)
+            os.mkdir(d)
+            write(d, what)
+            bench(what + " of base size, random weights", d, 9, binary)
+        else:
+            d, layer = what.rsplit(":", 1)
+            bench(os.path.basename(d), d, int(layer), binary)

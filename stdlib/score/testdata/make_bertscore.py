@@ -124,6 +124,7 @@ def write(d, kind):
 
 
 def scores(d, layer, pairs, idf, batch=1):
+    assert "t5" not in d, f"bert_score takes whatever has t5 in its path, {d}, for a T5"
     s = BERTScorer(model_type=d, num_layers=layer, idf=idf, idf_sents=[r for r, _ in pairs] if idf else None, batch_size=batch, nthreads=0, device="cpu")
     out = s.score([c for _, c in pairs], [r for r, _ in pairs], batch_size=batch)
     return [[None if math.isnan(x) else round(x, 7) for x in v.tolist()] for v in out]
