@@ -6,12 +6,13 @@ import (
 	"lightbox/stdlib/nn"
 )
 
-// network is the tree of BERT and RoBERTa, which differ in the first position only. N rows of all texts, C hidden, E
-// embedding, F MLP.
+// network is the tree of BERT, RoBERTa, which differs in the first position only, and BLEURT, whose tables may be narrower
+// than its layers. N rows of all texts, C hidden, E embedding, F MLP, L labels.
 type network struct {
 	Embeddings embeddings `weight:"embeddings"`
 	Encoder    encoder    `weight:"encoder"`
 	Pooler     *pooler    `weight:"pooler"`
+	Head       *nn.Linear `weight:"classifier"` // C -> L, of the pooled token; nil without one
 }
 
 type embeddings struct {
@@ -22,7 +23,7 @@ type embeddings struct {
 }
 
 type encoder struct {
-	In     *nn.Linear `weight:"embedding_hidden_mapping_in"` // E -> C, nil where they are equal
+	In     *nn.Linear `weight:"embedding_projection"` // E -> C, nil without one
 	Layers []*layer   `weight:"layer"`
 }
 
@@ -44,18 +45,19 @@ type layer struct {
 	active nn.Activation
 }
 
-func newNetwork(c Config, pooled bool) *network {
+// newNetwork makes a tree with or without a pooler, and with a head of so many labels, if any.
+func newNetwork(c Config, pooled bool, labels int) *network {
 	act, err := nn.FindActivation("hidden_act", c.HiddenAct)
 	if err != nil {
 		panic(err) // c was checked
 	}
 	n := &network{Embeddings: embeddings{
-		Word:     nn.NewEmbedding(c.VocabSize, c.EmbeddingSize),
-		Position: nn.NewEmbedding(c.MaxPositionEmbeddings, c.EmbeddingSize),
-		Type:     nn.NewEmbedding(c.TypeVocabSize, c.EmbeddingSize),
-		Norm:     nn.NewLayerNorm(c.EmbeddingSize, c.LayerNormEps),
+		Word:     nn.NewEmbedding(c.VocabSize, c.tables()),
+		Position: nn.NewEmbedding(c.MaxPositionEmbeddings, c.tables()),
+		Type:     nn.NewEmbedding(c.TypeVocabSize, c.tables()),
+		Norm:     nn.NewLayerNorm(c.tables(), c.LayerNormEps),
 	}}
-	if c.EmbeddingSize != c.HiddenSize {
+	if c.EmbeddingSize > 0 {
 		n.Encoder.In = nn.NewLinear(c.EmbeddingSize, c.HiddenSize, true)
 	}
 	square := func() *nn.Linear { return nn.NewLinear(c.HiddenSize, c.HiddenSize, true) }
@@ -68,6 +70,9 @@ func newNetwork(c Config, pooled bool) *network {
 	}
 	if pooled {
 		n.Pooler = &pooler{square()}
+	}
+	if labels > 0 {
+		n.Head = nn.NewLinear(c.HiddenSize, labels, true)
 	}
 	return n
 }
