@@ -39,13 +39,15 @@ def prepare(caption):
 
 TEXT = [f"{m} of the {p} {s} a {f} number cm {w}" for m in ("ct scan", "mri", "chest radiograph", "axial image") for p in ("left lung", "right lobe", "brain", "abdomen and pelvis")
         for s in ("showing", "shows", "demonstrates") for f in ("mass", "nodule", "lesion measuring", "pleural effusion") for w in ("arrow", "in the patient", "with contrast", "caf\u00e9 \u00b5m")]
+TEXT += [" ".join(str(x) for x in (a, b, c)) for a in ("quick brown fox", "jumps over lazy dogs", "postoperative anteroposterior", "angiography", "hypoechoic", "vertebral", "tomography", "computed")
+         for b in ("artery", "veins", "kidney", "bladder wall", "infiltration", "resection", "biopsy", "thickening", "word") for c in ("zone", "view", "phase", "level", "in situ", "diffuse")]
 
 
 def sp():
     os.makedirs("sentencepiece", exist_ok=True)
     out = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(TEXT), model_writer=out, model_type="unigram", vocab_size=130, pad_id=0, unk_id=1, bos_id=-1, eos_id=-1,
-        pad_piece="[PAD]", unk_piece="[UNK]", control_symbols=["[CLS]", "[SEP]", "[MASK]"], normalization_rule_name="identity", num_threads=1, minloglevel=2)
+    sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(TEXT), model_writer=out, model_type="unigram", vocab_size=160, pad_id=0, unk_id=1, bos_id=-1, eos_id=-1,
+        pad_piece="[PAD]", unk_piece="[UNK]", control_symbols=["[CLS]", "[SEP]", "[MASK]"], normalization_rule_name="identity", num_threads=1, minloglevel=2, hard_vocab_limit=False)
     open("sentencepiece/spm.model", "wb").write(out.getvalue())
     return BleurtSPTokenizer("sentencepiece/spm.model")
 
@@ -53,7 +55,7 @@ def sp():
 def wordpiece():
     os.makedirs("wordpiece", exist_ok=True)
     letters = "abcdefghijklmnopqrstuvwxyz0123456789"
-    vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *("##" + c for c in letters), "the", "of", "left", "right", "number", "##ing", "##s", "mass", "les", "##ion", "lung", "chest", "##number"]
+    vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *("##" + c for c in letters), "the", "of", "left", "right", "number", "##ing", "mass", "les", "##ion", "lung", "chest", "##number"]
     open("wordpiece/vocab.txt", "w").write("\n".join(vocab) + "\n")
     return BleurtTokenizerFast("wordpiece/vocab.txt")
 

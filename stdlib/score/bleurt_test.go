@@ -1,0 +1,248 @@
+package score
+
+import (
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"lightbox/kernels/ops"
+	"lightbox/runtime/step"
+	"lightbox/runtime/step/steptest"
+	"lightbox/stdlib/frame"
+	"lightbox/stdlib/score/encoders"
+	"lightbox/stdlib/text"
+)
+
+type bleurtGolden struct {
+	Lines                    int
+	SentencePiece, WordPiece bleurtCase
+}
+
+type bleurtCase struct {
+	Hostile, Real []float64
+	Tokens        []struct{ N, First, Sum int }
+}
+
+func bleurtGoldens(t testing.TB) (g bleurtGolden, of map[string]bleurtCase) {
+	readJSON(t, "testdata/bleurt/golden.json", &g)
+	return g, map[string]bleurtCase{"sentencepiece": g.SentencePiece, "wordpiece": g.WordPiece}
+}
+
+// bleurtDir is a checkpoint as testdata/bleurt/make_golden.py had it; LIGHTBOX_BLEURT names a folder of those that it wrote.
+func bleurtDir(t testing.TB, name string) string {
+	if dir := os.Getenv("LIGHTBOX_BLEURT"); dir != "" {
+		return filepath.Join(dir, name)
+	}
+	dir := filepath.Join(t.TempDir(), name)
+	copyDir(t, filepath.Join("testdata/bleurt", name), dir)
+	raw, err := os.ReadFile(filepath.Join(dir, "config.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := encoders.ParseConfig(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeWeights(t, filepath.Join(dir, "pytorch_model.bin"), bleurtSource(c, nil), 3)
+	return dir
+}
+
+const bleurtTolerance = 1e-5
+
+func TestBLEURT(t *testing.T) {
+	_, of := bleurtGoldens(t)
+	for name, g := range of {
+		got := runNet(t, bleurt{}, bleurtDir(t, name), hostilePairs())
+		d, at := farthest(got, g.Hostile)
+		t.Logf("%s: within %.1e", name, d)
+		if d > bleurtTolerance {
+			t.Errorf("%s: pair %d %q: %v; want %v", name, at, hostilePairs()[at], got[at], g.Hostile[at])
+		}
+	}
+}
+
+func TestBLEURTReal(t *testing.T) {
+	g, of := bleurtGoldens(t)
+	pairs := realPairs(t, g.Lines, len(g.SentencePiece.Real))
+	for name, g := range of {
+		got := runNet(t, bleurt{}, bleurtDir(t, name), pairs)
+		d, at := farthest(got, g.Real)
+		t.Logf("%s: %d pairs within %.1e", name, len(pairs), d)
+		if d > bleurtTolerance {
+			t.Errorf("%s: pair %d: %v; want %v", name, at, got[at], g.Real[at])
+		}
+	}
+}
+
+// TestBLEURTTokens: the ids and segments of the hostile pairs.
+func TestBLEURTTokens(t *testing.T) {
+	_, of := bleurtGoldens(t)
+	for name, g := range of {
+		m, err := openBLEURT(inputOf(nil).ctx, bleurtDir(t, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, p := range hostilePairs() {
+			x := m.pair(text.Prepare(p[0]), text.Prepare(p[1]))
+			first, sum := 0, 0
+			for k, id := range x.IDs {
+				sum += (k + 1) * int(id)
+				if x.Types[k] == 0 {
+					first++
+				}
+			}
+			if w := g.Tokens[i]; len(x.IDs) != w.N || first != w.First || sum != w.Sum {
+				t.Errorf("%s: pair %d %.60q: %d tokens, %d of the reference, checksum %d; want %v", name, i, p, len(x.IDs), first, sum, w)
+			}
+		}
+		if err := m.close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestBLEURTMutants: mistakes that a reader of BLEURT could make fall outside the tolerance.
+func TestBLEURTMutants(t *testing.T) {
+	_, of := bleurtGoldens(t)
+	for name, g := range of {
+		dir := bleurtDir(t, name)
+		score := func(change func(m *bleurtModel, a, b *string), after func(*encoders.Text)) float64 {
+			m, err := openBLEURT(inputOf(nil).ctx, dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.close()
+			in := inputOf(hostilePairs())
+			logits, err := pairLogits(in, m.e, len(in.refs), 1, func(i int) encoders.Text {
+				a, b := text.Prepare(in.refs[i]), text.Prepare(in.caps[i])
+				change(m, &a, &b)
+				x := m.pair(a, b)
+				after(&x)
+				return x
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := make([]float64, len(logits))
+			for i, l := range logits {
+				got[i] = float64(l)
+			}
+			d, _ := farthest(got, g.Hostile)
+			return d
+		}
+		none, keep := func(*bleurtModel, *string, *string) {}, func(*encoders.Text) {}
+		if d := score(none, keep); d > bleurtTolerance {
+			t.Errorf("%s: unchanged it is off by %v", name, d)
+		}
+		for what, d := range map[string]float64{
+			"candidate first":     score(func(_ *bleurtModel, a, b *string) { *a, *b = *b, *a }, keep),
+			"the other cut":       score(func(m *bleurtModel, _, _ *string) { m.slow = !m.slow }, keep),
+			"no segments":         score(none, func(x *encoders.Text) { x.Types = nil }),
+			"segment of [SEP]":    score(none, func(x *encoders.Text) { x.Types[slices.Index(x.Types, 1)-1] = 1 }),
+			"no preparation":      score(func(_ *bleurtModel, a, _ *string) { *a += "." }, keep),
+			"no [SEP] at the end": score(none, func(x *encoders.Text) { n := len(x.IDs) - 1; x.IDs, x.Types = x.IDs[:n], x.Types[:n] }),
+		} {
+			if d <= 10*bleurtTolerance {
+				t.Errorf("%s, %s: moves nothing by more than %v", name, what, d)
+			}
+		}
+	}
+}
+
+// TestBLEURTOnce: equal pairs get equal bits, whatever stands beside them and however many threads there are; what an
+// interrupted run has kept is read again.
+func TestBLEURTOnce(t *testing.T) {
+	dir := bleurtDir(t, "sentencepiece")
+	pairs := hostilePairs()[5:13]
+	alone := runNet(t, bleurt{}, dir, pairs[3:4])
+	defer ops.SetThreads(0)
+	ops.SetThreads(1)
+	all := runNet(t, bleurt{}, dir, slices.Concat(pairs, pairs))
+	ops.SetThreads(3)
+	again := runNet(t, bleurt{}, dir, slices.Concat(pairs, pairs))
+	if all[3] != alone[0] || !slices.Equal(all[:len(pairs)], all[len(pairs):]) || !slices.Equal(all, again) {
+		t.Errorf("%v alone, %v among others, %v with three threads", alone, all, again)
+	}
+}
+
+// TestBLEURTTiny: the rehearsal's checkpoint is whole, and the same every time.
+func TestBLEURTTiny(t *testing.T) {
+	testTiny(t, bleurt{}, BLEURT())
+}
+
+func TestBLEURTErrors(t *testing.T) {
+	empty := t.TempDir()
+	_, err := bleurt{}.files(empty)
+	if err == nil || !strings.Contains(err.Error(), "lacks config.json (of model_type \"bleurt\") and a tokenizer (spm.model, tokenizer.json or vocab.txt) and its weights") {
+		t.Errorf("an empty directory: %v", err)
+	}
+	dir := bleurtDir(t, "wordpiece")
+	if os.Getenv("LIGHTBOX_BLEURT") != "" {
+		return // others' files stay as they are
+	}
+	files, err := bleurt{}.files(dir)
+	if err != nil || len(files) != 6 {
+		t.Errorf("files %v, %v", files, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(`{"model_type":"bert"}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (bleurt{}).run(inputOf(hostilePairs()), dir); err == nil || !strings.Contains(err.Error(), `model_type is "bert"; want bleurt`) {
+		t.Errorf("another model: %v", err)
+	}
+}
+
+// testTiny rehearses a metric through Captions and holds its values against a second checkpoint's.
+func testTiny(t *testing.T, n network, m Metric) {
+	a, b := t.TempDir(), t.TempDir()
+	for _, dir := range []string{a, b} {
+		if err := n.tiny(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := os.ReadDir(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		x, err := os.ReadFile(filepath.Join(a, f.Name()))
+		y, err2 := os.ReadFile(filepath.Join(b, f.Name()))
+		if err != nil || err2 != nil || !slices.Equal(x, y) {
+			t.Errorf("%s is not the same twice: %v %v", f.Name(), err, err2)
+		}
+	}
+	if _, err := n.files(a); err != nil {
+		t.Errorf("the tiny checkpoint is not whole: %v", err)
+	}
+	pairs := hostilePairs()
+	want := runNet(t, n, a, pairs)
+	got := rehearsed(t, m, pairs).Numbers(m.Names()[0])
+	lo, hi := math.Inf(1), math.Inf(-1)
+	for i, v := range got {
+		if v != want[i] {
+			t.Errorf("pair %d in rehearsal: %v; want %v", i, v, want[i])
+		}
+		lo, hi = min(lo, v), max(hi, v)
+	}
+	if !(hi > lo) {
+		t.Errorf("all values lie between %v and %v", lo, hi)
+	}
+}
+
+// rehearsed scores pairs by a metric in a rehearsal.
+func rehearsed(t *testing.T, m Metric, pairs [][2]string) *frame.Rows {
+	t.Helper()
+	leave := step.Enter(step.Scope{Rehearse: true})
+	defer leave()
+	rows := inputOf(pairs).rows
+	op := &step.Op{Name: "test.pairs", Version: "1", Run: func(_ *step.Context, dir string) error { return rows.Write(dir) }}
+	f := Captions(frame.New(step.New(op, nil), rows.Columns()), m)
+	out, err := frame.Read(steptest.Run(t, f.Ref())[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
