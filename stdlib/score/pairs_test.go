@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -17,8 +16,8 @@ import (
 // hostilePairs are those of testdata/pairs.py.
 func hostilePairs() [][2]string {
 	var words []string
-	for i := range 150 {
-		if i%3 != 0 {
+	for i := range 110 {
+		if i%28 != 0 {
 			words = append(words, fmt.Sprintf("word%d lesion in the left lobe", i))
 		} else {
 			words = append(words, "Large mass.")
@@ -36,7 +35,11 @@ func hostilePairs() [][2]string {
 	}
 }
 
+// realPairs are the first n pairs of rouge_test.go; without LIGHTBOX_LONG 100 of them.
 func realPairs(t testing.TB, lines, n int) [][2]string {
+	if os.Getenv("LIGHTBOX_LONG") == "" {
+		n = 100
+	}
 	all := rocoLines(t)
 	if len(all) != lines {
 		t.Fatalf("%d captions, the golden was made of %d", len(all), lines)
@@ -86,15 +89,13 @@ func runNet(t testing.TB, n network, dir string, pairs [][2]string) []float64 {
 
 // farthest is the greatest difference of two columns, and where it is.
 func farthest(got, want []float64) (d float64, at int) {
-	for i := range want {
+	for i := range got {
 		if x := math.Abs(got[i] - want[i]); x > d || math.IsNaN(x) {
 			d, at = x, i
 		}
 	}
 	return d, at
 }
-
-func ckpt(dir string) string { return filepath.Join(dir, "AlignScore-base.ckpt") }
 
 // TestLongestFirst: both ways of cutting keep what may stay, and differ where the texts are equal or both long.
 func TestLongestFirst(t *testing.T) {

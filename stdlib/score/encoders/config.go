@@ -96,5 +96,21 @@ func (c *Config) first() int {
 	return 0
 }
 
+// positions are the places of a text's tokens. RoBERTa does not count padding tokens, which a text holds where it says
+// "<pad>".
+func (c *Config) positions(ids []int32) []int32 {
+	out := make([]int32, len(ids))
+	next := int32(c.first())
+	for i, id := range ids {
+		if c.ModelType == "roberta" && int(id) == c.PadTokenID {
+			out[i] = id
+			continue
+		}
+		out[i] = next
+		next++
+	}
+	return out
+}
+
 // Longest is the most tokens of a text.
 func (c *Config) Longest() int { return c.MaxPositionEmbeddings - c.first() }

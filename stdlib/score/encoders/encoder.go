@@ -139,9 +139,7 @@ func (e *Encoder) batch(texts []Text, which []int, layer int, out [][]float32, r
 		} else {
 			types = append(types, make([]int32, len(t.IDs))...)
 		}
-		for p := range t.IDs {
-			positions = append(positions, int32(p+e.Config.first()))
-		}
+		positions = append(positions, e.Config.positions(t.IDs)...)
 		starts = append(starts, len(ids))
 	}
 	tape := tensor.NewScratch()

@@ -2,7 +2,7 @@
 Go's pairs_test.go makes the same."""
 import os
 
-LONG = " ".join("word%d lesion in the left lobe" % i if i % 3 else "Large mass." for i in range(150))  # 650 words
+LONG = " ".join("word%d lesion in the left lobe" % i if i % 28 else "Large mass." for i in range(110))  # 644 words
 HOSTILE = [
     ["", ""], ["", "A mass."], ["A mass.", ""], ["!!!", "???"], [" ", "\n"], ["mass", "mass"], ["A", "b"],
     ["CT scan of the chest showing a 2.5 cm nodule (arrow).", "CT scan of the chest showing a 2.5 cm nodule (arrow)."],
@@ -25,3 +25,16 @@ def real(lines, k):
     if k % 3 == 0: return [ref, lines[(k * 11 + 7) % len(lines)]]
     if k % 3 == 1: return [ref, " ".join(w for i, w in enumerate(words) if i % 3 != 2)]
     return [ref, " ".join(reversed(words))]
+
+
+def words(n): return " ".join("ab"[i % 2] for i in range(n))
+
+
+# contexts of several chunks, of which the reference makes more than it means to; claims that leave no place for the context,
+# alone and beside others
+BOOK = " ".join(("The %s lobe shows one small mass with the pleural effusion on side" + (" left" if i < 79 else "") + ".") % "lower" for i in range(94))
+ALIGN = [
+    [BOOK, "The lower lobe shows one small mass. No pleural effusion. The brain is normal."], [BOOK, BOOK[:400]],
+    ["The chest. " * 40 + words(300) + ".", "A " + words(520) + ". B " + words(300) + ". " + "One mass. " * 34 + "C " + words(300) + ". D."],
+    [words(400) + ". End.", words(508) + "."], ["", words(700) + "."], ["A mass. " * 200, words(300) + ". A mass."], ["A mass.", "Fig. 2 shows it. approx. 3.5 cm e.g. a cyst. Smith et al. (2020) said \"No.\" Then."],
+]
