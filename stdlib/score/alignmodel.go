@@ -249,14 +249,23 @@ func (a alignscore) tiny(dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := files.Write(dir); err != nil {
-		return err
-	}
 	tok, err := files.Load()
 	if err != nil {
 		return err
 	}
+	begin, _ := tok.ID("<s>")
+	end, _ := tok.ID("</s>")
 	pad, _ := tok.ID("<pad>")
+	post := map[string]any{"type": "RobertaProcessing", "cls": []any{"<s>", begin}, "sep": []any{"</s>", end}, "trim_offsets": true, "add_prefix_space": false}
+	if files.Tokenizer, err = withKey(files.Tokenizer, "post_processor", post); err != nil {
+		return err
+	}
+	if files.Config, err = withKey(files.Config, "tokenizer_class", "RobertaTokenizer"); err != nil {
+		return err
+	}
+	if err := files.Write(dir); err != nil {
+		return err
+	}
 	raw, err := json.Marshal(map[string]any{"architectures": []string{"RobertaModel"}, "model_type": "roberta", "vocab_size": int(tok.MaxID()) + 1, "hidden_size": 32,
 		"num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64, "hidden_act": "gelu", "max_position_embeddings": alignTokens + int(pad) + 1,
 		"type_vocab_size": 1, "layer_norm_eps": 1e-5, "pad_token_id": pad})
@@ -275,4 +284,18 @@ func (a alignscore) tiny(dir string) error {
 		name = alignFile
 	}
 	return writeTorch(filepath.Join(dir, name), drawn(alignSource(c, nil), 2), "state_dict")
+}
+
+// withKey gives an object of JSON one more key.
+func withKey(raw []byte, key string, value any) ([]byte, error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &fields); err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
+	}
+	fields[key] = text
+	return json.Marshal(fields)
 }

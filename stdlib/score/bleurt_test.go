@@ -1,6 +1,9 @@
 package score
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -168,6 +171,44 @@ func TestBLEURTOnce(t *testing.T) {
 	}
 }
 
+// TestBLEURTResumes: an interrupted run goes on behind the pairs that it finished, and gives the same bits.
+func TestBLEURTResumes(t *testing.T) {
+	dir, scratch := bleurtDir(t, "wordpiece"), t.TempDir()
+	var pairs [][2]string
+	for i := range 3*pairChunk - 7 {
+		pairs = append(pairs, [2]string{fmt.Sprintf("a mass of type %c%c%c", 'a'+i%26, 'a'+i/26%26, 'a'+i/676), "the left lung"})
+	}
+	want := runNet(t, bleurt{}, dir, pairs)
+	ctx, cancel := context.WithCancel(context.Background())
+	var seen []int64
+	run := func(ctx context.Context, stop int64) ([][]float64, error) {
+		seen = nil
+		in := inputOf(pairs)
+		in.ctx = step.NewContext(ctx, step.Env{Scratch: func() (string, error) { return scratch, nil }, Progress: func(done, total int64, _ string) {
+			if total != int64(len(pairs)) {
+				t.Errorf("progress %d of %d pairs; want of %d", done, total, len(pairs))
+			}
+			if seen = append(seen, done); done >= stop {
+				cancel()
+			}
+		}})
+		return bleurt{}.run(in, dir)
+	}
+	if _, err := run(ctx, 2*pairChunk); !errors.Is(err, context.Canceled) {
+		t.Fatalf("interrupted: %v", err)
+	}
+	got, err := run(context.Background(), math.MaxInt64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seen[0] < 2*pairChunk || seen[len(seen)-1] != int64(len(pairs)) {
+		t.Errorf("progress from %d to %d; want from above %d, which were done", seen[0], seen[len(seen)-1], 2*pairChunk)
+	}
+	if !slices.Equal(got[0], want) {
+		t.Error("resumed it gives other values")
+	}
+}
+
 // TestBLEURTTiny: the rehearsal's checkpoint is whole, and the same every time.
 func TestBLEURTTiny(t *testing.T) {
 	testTiny(t, bleurt{}, BLEURT())
@@ -219,6 +260,16 @@ func testTiny(t *testing.T, n network, m Metric) {
 	}
 	pairs := hostilePairs()[:14]
 	want := runNet(t, n, a, pairs)
+	if out := os.Getenv("LIGHTBOX_REFERENCE_OUT"); out != "" { // for testdata/check_tiny.py
+		dir := filepath.Join(out, m.Names()[0])
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+		copyDir(t, a, dir)
+		if err := writeJSON(filepath.Join(dir, "scores.json"), want); err != nil {
+			t.Fatal(err)
+		}
+	}
 	got := rehearsed(t, m, pairs).Numbers(m.Names()[0])
 	lo, hi := math.Inf(1), math.Inf(-1)
 	for i, v := range got {
