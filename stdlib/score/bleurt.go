@@ -2,6 +2,7 @@ package score
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -169,13 +170,32 @@ func (m *bleurtModel) openTokenizer(dir string, vocab int) error {
 	if int(m.tok.MaxID()) >= vocab {
 		return fmt.Errorf("%s: token id %d; config.json's vocab_size is %d: tokenizer of another model?", m.tok.Path(), m.tok.MaxID(), vocab)
 	}
+	added, err := addedIDs(filepath.Join(dir, "added_tokens.json"))
+	if err != nil {
+		return err
+	}
 	for name, id := range map[string]*int32{"[CLS]": &m.cls, "[SEP]": &m.sep} {
 		var ok bool
-		if *id, ok = m.tok.ID(name); !ok {
+		if *id, ok = m.tok.ID(name); ok {
+			continue
+		}
+		if *id, ok = added[name]; !ok || *id < 0 || int(*id) >= vocab {
 			return fmt.Errorf("%s: no token %s", m.tok.Path(), name)
 		}
 	}
 	return nil
+}
+
+// addedIDs reads the tokens that a SentencePiece model itself does not have; there need be none.
+func addedIDs(path string) (ids map[string]int32, err error) {
+	raw, err := checkpoint.ReadOptional(path)
+	if err != nil || raw == nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(raw, &ids); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return ids, nil
 }
 
 // bleurtTokens is the longest pair that the evaluator lets through.

@@ -1,5 +1,6 @@
 """BLEURT and AlignScore beside their references, at true size (BLEURT-20-D12, AlignScore-base) with random weights, one thread
-each, over real captions; tokenizers trained here on those. Three times each, in turns, in one run; prints pairs a second.
+each, over real captions; tokenizers trained here on those. Three times each, in turns, in one run; prints pairs per second of
+processor time, which other processes disturb little.
 
     ROCO=validation_captions.txt python bench_network.py [bleurt|alignscore]
 
@@ -76,7 +77,7 @@ for name, make in (("BLEURT", bleurt), ("AlignScore", alignscore)):
     json.dump(pairs, open(d + "/pairs.json", "w"))
     run = make(d)
     for turn in range(int(os.environ.get("TURNS", "3"))):
-        t = time.time(); want = run(); ref = len(pairs) / (time.time() - t)
+        t = time.process_time(); want = run(); ref = len(pairs) / (time.process_time() - t)
         ours, got = go(name, d)
         print(f"{name}: reference {ref:.3f} pairs/s, lightbox {ours:.3f}, ratio {ours / ref:.2f}; values within {max(abs(a - b) for a, b in zip(want, got)):.1e}", flush=True)
     shutil.rmtree(d)
