@@ -72,10 +72,9 @@ func longestFirst(a, b, most int) (int, int) {
 	if a+b <= most {
 		return a, b
 	}
-	short, long := min(a, b), max(a, b)
-	if short > most {
-		long = short
-	} else {
+	short := min(a, b)
+	long := short
+	if short <= most {
 		long = max(short, most-short)
 	}
 	if short+long > most {
