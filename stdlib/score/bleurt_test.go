@@ -283,17 +283,45 @@ func testTiny(t *testing.T, n network, m Metric) {
 	}
 }
 
+// captionsOf is the frame that scores pairs by a metric.
+func captionsOf(pairs [][2]string, m Metric) frame.Frame {
+	rows := inputOf(pairs).rows
+	op := &step.Op{Name: "test.pairs", Version: "1", Run: func(_ *step.Context, dir string) error { return rows.Write(dir) }}
+	return Captions(frame.New(step.New(op, nil), rows.Columns()), m)
+}
+
 // rehearsed scores pairs by a metric in a rehearsal.
 func rehearsed(t *testing.T, m Metric, pairs [][2]string) *frame.Rows {
 	t.Helper()
 	leave := step.Enter(step.Scope{Rehearse: true})
 	defer leave()
-	rows := inputOf(pairs).rows
-	op := &step.Op{Name: "test.pairs", Version: "1", Run: func(_ *step.Context, dir string) error { return rows.Write(dir) }}
-	f := Captions(frame.New(step.New(op, nil), rows.Columns()), m)
-	out, err := frame.Read(steptest.Run(t, f.Ref())[0])
+	out, err := frame.Read(steptest.Run(t, captionsOf(pairs, m).Ref())[0])
 	if err != nil {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// TestBLEURTCaptions: as a recipe has it, from a checkpoint's directory and from the Hugging Face cache; without it the
+// error says what is missing and how to get it.
+func TestBLEURTCaptions(t *testing.T) {
+	cache := t.TempDir()
+	t.Setenv("HF_HUB_CACHE", cache)
+	pairs := hostilePairs()[5:9]
+	_, err := steptest.Try(t, context.Background(), captionsOf(pairs, BLEURT()).Ref())
+	if err == nil || !strings.Contains(err.Error(), "lucadiliello/BLEURT-20-D12") || !strings.Contains(err.Error(), "hf download lucadiliello/BLEURT-20-D12") {
+		t.Errorf("no checkpoint: %v", err)
+	}
+	dir := bleurtDir(t, "sentencepiece")
+	copyDir(t, dir, filepath.Join(cache, "models--lucadiliello--BLEURT-20-D12", "snapshots", "abc"))
+	_, of := bleurtGoldens(t)
+	for _, m := range []Metric{BLEURT(), BLEURT(BLEURTOptions{Checkpoint: dir})} {
+		rows, err := frame.Read(steptest.Run(t, captionsOf(pairs, Join(ROUGE1(), m)).Ref())[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d, at := farthest(rows.Numbers("bleurt"), of["sentencepiece"].Hostile[5:9]); d > bleurtTolerance {
+			t.Errorf("pair %d is off by %v", at, d)
+		}
+	}
 }
