@@ -101,8 +101,8 @@ func (t *Text) Forward(tape *tensor.Tape, ids []int32, starts []int) *tensor.Ten
 		ends = append(ends, int32(starts[i]+t.end(ids[starts[i]:starts[i+1]])))
 	}
 	x := ops.Add(t.Embeddings.Token.Forward(tape, ids), t.Embeddings.Position.Forward(tape, positions)) // (N, C)
-	x = t.Encoder.Forward(x, starts, len(t.Encoder.Layers), false, nil)                                // (N, C)
-	return t.Norm.Forward(ops.TakeRows(x, ends))                                                       // (texts, C)
+	x = t.Encoder.Forward(x, starts, len(t.Encoder.Layers), false, nil)                                 // (N, C)
+	return t.Norm.Forward(ops.TakeRows(x, ends))                                                        // (texts, C)
 }
 
 // end is the token that stands for a text: the first end token, or where the configuration has the eos_token_id 2 of
@@ -130,4 +130,3 @@ func (m *Model) Pooled(pixels *tensor.Tensor) *tensor.Tensor {
 	}
 	return m.PostNorm.Forward(ops.TakeRows(x, class)) // (B, C)
 }
-

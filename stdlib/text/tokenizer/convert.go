@@ -36,7 +36,7 @@ func forms() []form {
 	return []form{
 		{[]string{"tokenizer.model"}, []string{"LlamaTokenizer", ""},
 			map[string]string{"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}, (*parts).llama},
-		{[]string{"vocab.json", "merges.txt"}, []string{"GPT2Tokenizer", "CodeGenTokenizer", "Qwen2Tokenizer", ""}, end, (*parts).byteLevel},
+		{[]string{"vocab.json", "merges.txt"}, []string{"GPT2Tokenizer", "CodeGenTokenizer", "Qwen2Tokenizer", "CLIPTokenizer", ""}, end, (*parts).byteLevel},
 		{[]string{"vocab.txt"}, []string{"BertTokenizer", ""}, map[string]string{"unk_token": "[UNK]", "sep_token": "[SEP]",
 			"pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]"}, (*parts).bert},
 	}
@@ -96,8 +96,14 @@ func readParts(dir string, f form) (*parts, error) {
 		return nil, config.errorf("tokenizer_class", "%q is not supported without a tokenizer.json; known from %s: %s",
 			class, strings.Join(f.files, " and "), strings.Join(f.classes[:len(f.classes)-1], ", "))
 	}
-	return p, p.readAdded(f.roles)
+	roles := f.roles
+	if p.class == clipTokenizer {
+		roles = map[string]string{"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>", "pad_token": "<|endoftext|>"}
+	}
+	return p, p.readAdded(roles)
 }
+
+const clipTokenizer = "CLIPTokenizer"
 
 // readAdded lists the added tokens: those of tokenizer_config.json's added_tokens_decoder, else of added_tokens.json, both by
 // ascending id, then the tokens that have a role. tokenizers numbers them in this order.
@@ -317,8 +323,20 @@ func (p *parts) byteLevel() (*Tokenizer, error) {
 	case "CodeGenTokenizer":
 		post = stage{"type": "ByteLevel", "trim_offsets": false}
 	}
+	model := stage{"type": "BPE", "vocab": json.RawMessage(vocab), "merges": merges}
+	if p.class == clipTokenizer {
+		norm = stage{"type": "Sequence", "normalizers": []stage{{"type": "NFC"},
+			{"type": "Replace", "pattern": stage{"Regex": `\s+`}, "content": " "}, {"type": "Lowercase"}}}
+		pre = stage{"type": "Sequence", "pretokenizers": []stage{
+			{"type": "Split", "pattern": stage{"Regex": patternCLIP}, "behavior": "Removed", "invert": true},
+			{"type": "ByteLevel", "add_prefix_space": false, "use_regex": true}}}
+		if post, err = p.around([]string{"bos_token"}, []string{"eos_token"}, ids); err != nil {
+			return nil, err
+		}
+		model["unk_token"], model["end_of_word_suffix"] = p.roles["unk_token"], "</w>"
+	}
 	return p.build("vocab.json", stage{"normalizer": norm, "pre_tokenizer": pre, "post_processor": post, "decoder": stage{"type": "ByteLevel"},
-		"model": stage{"type": "BPE", "vocab": json.RawMessage(vocab), "merges": merges}}, nil)
+		"model": model}, nil)
 }
 
 // bert reads vocab.txt: a token on each line.
