@@ -74,17 +74,27 @@ func readCLIPConfig(raw []byte) (text clip.TextConfig, image clip.Config, dim in
 	return text, image, dim, nil
 }
 
+// newCLIP builds the network of a config.json without weights.
+func newCLIP(config []byte) (*clipNet, error) {
+	text, image, dim, err := readCLIPConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	return &clipNet{clip.NewText(text), clip.New(image), nn.NewLinear(image.HiddenSize, dim, false), nn.NewLinear(text.HiddenSize, dim, false)}, nil
+}
+
 func openCLIP(dir string) (*opened, error) {
 	path := filepath.Join(dir, "config.json")
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	text, image, dim, err := readCLIPConfig(raw)
+	net, err := newCLIP(raw)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	o := &opened{Encoder: Encoder{Dim: dim, Tokens: text.MaxPositionEmbeddings, clean: func(s string) string { return s }}}
+	text, image := net.Text.Config, net.Vision.Config
+	o := &opened{Encoder: Encoder{net: net, Dim: net.TextProjection.Out(), Tokens: text.MaxPositionEmbeddings, clean: func(s string) string { return s }}}
 	if o.Tok, err = tokenizer.Load(dir); err != nil {
 		return nil, err
 	}
@@ -103,7 +113,6 @@ func openCLIP(dir string) (*opened, error) {
 		return nil, fmt.Errorf("%s: it makes images of %dx%d; the vision tower takes image_size %d", from, w, h, image.ImageSize)
 	}
 	o.process = p
-	o.net = &clipNet{clip.NewText(text), clip.New(image), nn.NewLinear(image.HiddenSize, dim, false), nn.NewLinear(text.HiddenSize, dim, false)}
 	o.names = model.Names{
 		Canonical: func(s string) string { return s },
 		Buffer:    func(c string) bool { return c == "logit_scale" || strings.HasSuffix(c, ".position_ids") },
