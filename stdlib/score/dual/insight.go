@@ -198,7 +198,7 @@ func openInsight(dir string) (*opened, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	o := &opened{Encoder: Encoder{Dim: c.Model.Dim, Tokens: c.Lang.Context, clean: Clean}}
+	o := &opened{Encoder: Encoder{Dim: c.Model.Dim, Tokens: c.Lang.Context, clean: cleanSlow}}
 	if o.process, err = c.pixels(); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

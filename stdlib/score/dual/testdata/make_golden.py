@@ -8,7 +8,7 @@
                                                    ftfy 6.3.1, timm, mup 1.0.0; fvcore and MPI are not used and left out
 
 Per case it writes KIND/…, the checkpoint without weights, and KIND/golden.json: token ids, embeddings of length 1 (of some
-texts, of synthetic images and of real ones, by file name), and the scores 2.5·max(cos, 0) of 500 pairs. LIGHTBOX_SHARED/data/radsample
+texts, of synthetic images and of real ones, by file name), and the cosines of 500 pairs. LIGHTBOX_SHARED/data/radsample
 holds the real images.
 """
 import json, os, random, sys
@@ -24,7 +24,7 @@ SYNTHETIC = [(1, 97, 64), (2, 64, 64), (3, 300, 11), (4, 7, 240), (5, 1, 1), (6,
 REAL = ["test/CXR_000001_2.jpg", "test/CXR_41182_2020_203_Fig3_HTML.jpg", "test/MPX1031_synpic20041.jpg", "test/CXR_16664_1_1.jpg", "test/MPX1134_synpic16731.jpg"]
 HOSTILE = ["", " ", "Pneumonia", "!!!", "??? ... ;; --", "word " * 600, "Läsion im rechten Unterlappen, 2.5 cm, naïve façade", "肺部 CT 显示 结节", "Ünïcode ΣΑΣ İstanbul 😀 e\u0301",
            "it's the patient's CT; don't, we'll, I'VE", "<|endoftext|> hidden end", "\u00a0\u2003x\u200by", "line\r\nbreak\ttab", "“quoted” ‘film’ ﬁbrosis", "&lt;b&gt; &amp;amp; H&amp;E", "ＦＵＬＬ ｗｉｄｔｈ",
-           "a" * 300, "1234567890 ½ ² Ⅳ", "\x00\x01 control \x7f", "(arrow) [1-3] {x} <y> & 5 µm ± 3 °C", "\ufeffmark", "\x1b[31mred\x1b[0m text", "schön â€œmojibakeâ€\u009d", "[SEP] [CLS] [PAD] [MASK] [UNK]"]
+           "a" * 300, "1234567890 ½ ² Ⅳ", "\x00\x01 control \x7f", "(arrow) [1-3] {x} <y> & 5 µm ± 3 °C", "\ufeffmark", "\x1b[31mred\x1b[0m text", "P&EACUTE;REZ &notit; &semi; &#65; &AMP;", "[SEP] [CLS] [MASK] [UNK]", "a\u0085b\u0092s \u2028x", "<i>&amp;</i>\n&amp;"]
 WORDS = """axial coronal sagittal computed tomography CT MRI radiograph ultrasound chest abdomen pelvis brain liver kidney lung lobe left right upper lower
 shows demonstrating with without a the of in mass nodule cyst effusion fracture opacity consolidation (arrow) arrowheads, 2.5 cm 23 mm, T2-weighted contrast-enhanced image
 patient's bilateral pleural pericardial stenosis artery, vein; lesion. enhancement: thickening and or is""".split()
@@ -80,9 +80,9 @@ def write(kind, ids, embed_text, embed_image):
         t = torch.cat([unit(embed_text(s)) for s in all])
         v = {n: unit(embed_image(im)) for n, im in pictures()}
     few = [v[n] for n in v if n.startswith("synthetic")]
-    scores = [2.5 * max(0.0, float((t[i] * few[i % len(few)][0]).sum())) for i in range(len(all))]
+    cosines = [float((t[i] * few[i % len(few)][0]).sum()) for i in range(len(all))]
     r = lambda x: [round(float(y), 7) for y in x]
-    json.dump(dict(ids=[ids(s) for s in all[:40]], texts=[r(x) for x in t[:40]], images={n: r(x[0]) for n, x in v.items()}, scores=r(scores)),
+    json.dump(dict(ids=[ids(s) for s in all[:40]], texts=[r(x) for x in t[:40]], images={n: r(x[0]) for n, x in v.items()}, cosines=r(cosines)),
               open(os.path.join(HERE, kind, "golden.json"), "w"), separators=(",", ":"))
 
 
