@@ -14,6 +14,7 @@ var tables = map[string]func() members{
 	"lightbox/stdlib/models":       table_lightbox_stdlib_models,
 	"lightbox/stdlib/models/model": table_lightbox_stdlib_models_model,
 	"lightbox/stdlib/param":        table_lightbox_stdlib_param,
+	"lightbox/stdlib/plot":         table_lightbox_stdlib_plot,
 	"lightbox/stdlib/score":        table_lightbox_stdlib_score,
 	"lightbox/stdlib/stats":        table_lightbox_stdlib_stats,
 	"lightbox/stdlib/table":        table_lightbox_stdlib_table,

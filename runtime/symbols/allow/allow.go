@@ -35,11 +35,11 @@ var Packages = []Package{
 	{Path: "unicode"},
 
 	{Path: "lightbox/stdlib/data", Except: []string{"Count", "Film", "HintFile", "Meta", "Open", "OpenImage", "Reader", "Total"}, Why: inside},
-	{Path: "lightbox/stdlib/frame", Except: []string{"CaptionColumns", "Compile", "Expr", "Extend", "ImageLoader", "Near", "New", "NewRows", "Read", "Rows", "StackRows", "Unknown"}, Why: inside},
+	{Path: "lightbox/stdlib/frame", Except: []string{"CaptionColumns", "Compile", "Expr", "Extend", "ExtendWith", "ImageLoader", "Near", "New", "NewRows", "Read", "Rows", "StackRows", "Unknown"}, Why: inside},
 	{Path: "lightbox/stdlib/generate"},
 	{Path: "lightbox/stdlib/inspect"},
 	{Path: "lightbox/stdlib/lora", Except: []string{"Adapter", "Apply", "Attach", "Open", "Plan", "Resolve", "Target"}, Why: inside},
-	{Path: "lightbox/stdlib/modality"},
+	{Path: "lightbox/stdlib/modality", Except: []string{"ReadConfusion"}, Why: inside},
 	{Path: "lightbox/stdlib/models", Except: []string{"Dir", "FamilyIn", "Name", "Open"}, Why: inside},
 	{Path: "lightbox/stdlib/models/model", Only: []string{"Connector", "Language", "System", "Systems", "Tower", "Vision"}, Why: inside},
 	{Path: "lightbox/stdlib/paper"},
@@ -47,7 +47,7 @@ var Packages = []Package{
 	{Path: "lightbox/stdlib/plot"},
 	{Path: "lightbox/stdlib/score"},
 	{Path: "lightbox/stdlib/stats"},
-	{Path: "lightbox/stdlib/table"},
+	{Path: "lightbox/stdlib/table", Except: []string{"Data", "Line", "ReadData"}, Why: inside},
 	{Path: "lightbox/stdlib/text"},
 	{Path: "lightbox/stdlib/train", Except: []string{"CheckConfig", "Classifier", "Classify", "ClassifyCost"}, Why: inside},
 }
