@@ -4,19 +4,19 @@ import "fmt"
 
 // Config is the SPEC of a davit_v1 image encoder, with the keys of its YAML. A list has one entry per stage.
 type Config struct {
-	PatchSize    []int  `yaml:"PATCH_SIZE"`    // of the convolution that begins a stage
-	PatchStride  []int  `yaml:"PATCH_STRIDE"`  // of it
-	PatchPadding []int  `yaml:"PATCH_PADDING"` // of it
-	PatchPreNorm []bool `yaml:"PATCH_PRENORM"` // the stage's norm stands before the convolution, not behind it
-	EmbedDims    []int  `yaml:"DIM_EMBED"`     // C
-	NumHeads     []int  `yaml:"NUM_HEADS"`     // of window attention
-	NumGroups    []int  `yaml:"NUM_GROUPS"`    // of channel attention
-	Depths       []int  `yaml:"DEPTHS"`        // pairs of a spatial and a channel block
-	WindowSize   int    `yaml:"WINDOW_SIZE"`   // side of a window; default 7
-	ConvAtAttn   *bool  `yaml:"CONV_AT_ATTN"`  // a depthwise convolution before attention; default true
-	ConvAtFFN    *bool  `yaml:"CONV_AT_FFN"`   // and before the MLP; default true
-	DynamicScale *bool  `yaml:"DYNAMIC_SCALE"` // channel attention is scaled by the number of pixels, not by C; default true
-	StandParam   *bool  `yaml:"STANDPARAM"`    // default true; false is muP, which is not supported
+	PatchSize    []int  `yaml:"PATCH_SIZE"`              // of the convolution that begins a stage
+	PatchStride  []int  `yaml:"PATCH_STRIDE"`            // of it
+	PatchPadding []int  `yaml:"PATCH_PADDING"`           // of it
+	PatchPreNorm []bool `yaml:"PATCH_PRENORM"`           // the stage's norm stands before the convolution, not behind it
+	EmbedDims    []int  `yaml:"DIM_EMBED"`               // C
+	NumHeads     []int  `yaml:"NUM_HEADS"`               // of window attention
+	NumGroups    []int  `yaml:"NUM_GROUPS"`              // of channel attention
+	Depths       []int  `yaml:"DEPTHS"`                  // pairs of a spatial and a channel block
+	WindowSize   int    `yaml:"WINDOW_SIZE"`             // side of a window; default 7
+	ConvAtAttn   *bool  `yaml:"CONV_AT_ATTN,omitempty"`  // a depthwise convolution before attention; default true
+	ConvAtFFN    *bool  `yaml:"CONV_AT_FFN,omitempty"`   // and before the MLP; default true
+	DynamicScale *bool  `yaml:"DYNAMIC_SCALE,omitempty"` // channel attention is scaled by the number of pixels, not by C; default true
+	StandParam   *bool  `yaml:"STANDPARAM,omitempty"`    // default true; false is muP, which is not supported
 }
 
 const mlpRatio = 4

@@ -23,7 +23,7 @@ import (
 
 // Encoder is a loaded checkpoint. It is safe for concurrent use.
 type Encoder struct {
-	Kind   string // "CLIP", "BiomedCLIP" or "MedImageInsight"
+	Kind   string // CLIP, BiomedCLIP or MedImageInsight
 	Dim    int    // of the space
 	Tok    *tokenizer.Tokenizer
 	Tokens int // the most of a text, special tokens included
@@ -66,9 +66,9 @@ type opened struct {
 
 func layouts() []layout {
 	return []layout{
-		{"BiomedCLIP", "open_clip_config.json", openBiomed, filesBiomed},
-		{"MedImageInsight", "config.yaml", openInsight, filesInsight},
-		{"CLIP", "config.json", openCLIP, filesCLIP},
+		{BiomedCLIP, "open_clip_config.json", openBiomed, filesBiomed},
+		{MedImageInsight, "config.yaml", openInsight, filesInsight},
+		{CLIP, "config.json", openCLIP, filesCLIP},
 	}
 }
 

@@ -63,17 +63,25 @@ func newTimm(name string, side int, a *safetensors.Archive, prefix string) (*tim
 	if c%heads != 0 || patch < 1 || side < patch {
 		return nil, fmt.Errorf("%s: tensors of %d features for images of %d pixels do not make a %s", a.Path(), c, side, name)
 	}
+	depth := 0
+	for ; ; depth++ {
+		if _, ok := a.Info(fmt.Sprintf("%sblocks.%d.norm1.weight", prefix, depth)); !ok {
+			break
+		}
+	}
+	return buildTimm(c, wide, depth, heads, patch, side), nil
+}
+
+// buildTimm builds the encoder of c features, wide ones between the layers of an MLP, without weights.
+func buildTimm(c, wide, depth, heads, patch, side int) *timmViT {
 	v := &timmViT{Class: nn.NewParam(nn.InitNormal, 1, 1, c), Position: nn.NewParam(nn.InitNormal, 1, (side/patch)*(side/patch)+1, c),
 		Patch: nn.NewPatchConv(3, c, patch, true), Norm: nn.NewLayerNorm(c, timmEps)}
 	v.Class.Wide, v.Position.Wide = true, true // added, not multiplied
-	for i := 0; ; i++ {
-		if _, ok := a.Info(fmt.Sprintf("%sblocks.%d.norm1.weight", prefix, i)); !ok {
-			break
-		}
+	for range depth {
 		v.Blocks = append(v.Blocks, &timmBlock{nn.NewLayerNorm(c, timmEps), nn.NewLinear(c, 3*c, true), nn.NewLinear(c, c, true),
 			nn.NewLayerNorm(c, timmEps), nn.NewLinear(c, wide, true), nn.NewLinear(wide, c, true), heads})
 	}
-	return v, nil
+	return v
 }
 
 // forward is the normed class token of each image: pixels (B, 3, H, W) -> (B, C).

@@ -299,7 +299,7 @@ func (p *parts) byteLevel() (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	var merges []string
+	merges := []string{} // a vocabulary of bytes alone has none
 	for i, line := range strings.Split(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n") {
 		if line != "" && !(i == 0 && strings.HasPrefix(line, "#version")) {
 			merges = append(merges, line)
