@@ -72,7 +72,7 @@ func Similarity(opts ...SimilarityOptions) Metric {
 func (similarity) op() (name, version string) { return "score.Similarity", "1" }
 
 func (s similarity) columns() []frame.Column {
-	return []frame.Column{{Name: s.Name, Kind: frame.Number, Title: strings.ToUpper(s.Name[:1]) + s.Name[1:],
+	return []frame.Column{{Name: s.Name, Kind: frame.Number,
 		Note: "Similarity: 2.5·max(cos, 0) of the caption's and the image's embeddings"}}
 }
 

@@ -26,6 +26,7 @@ type golden struct {
 	Texts   [][]float32
 	Images  map[string][]float32
 	Cosines []float64
+	Pixels  map[string]string // digests
 }
 
 func decode(t testing.TB, file string, v any) {
@@ -176,11 +177,26 @@ func TestGolden(t *testing.T) {
 				t.Errorf("%s: %.40q has the tokens %v; want %v", kind, s, got, g.IDs[i])
 			}
 		}
+		for _, n := range synthetic(g) {
+			checkPixels(t, e, g, n, "")
+		}
 		image, text := worst(t, e, g)
 		t.Logf("%s: images %.1e, texts %.1e", kind, image, text)
 		if image > tolerance || text > tolerance {
 			t.Errorf("%s: images are off by %v, texts by %v; want at most %v", kind, image, text, tolerance)
 		}
+	}
+}
+
+// checkPixels: an image's pixels are bit for bit those of the reference.
+func checkPixels(t *testing.T, e *Encoder, g golden, name, root string) {
+	t.Helper()
+	p, err := e.process.Process(picture(t, name, root))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if modeltest.Digest(p.Data) != g.Pixels[name] {
+		t.Errorf("%s: the pixels of %s differ from the reference's", e.Kind, name)
 	}
 }
 
@@ -213,6 +229,7 @@ func TestFilms(t *testing.T) {
 	for _, kind := range kinds {
 		e, g := load(t, kind)
 		for name, want := range g.Images {
+			checkPixels(t, e, g, name, root)
 			if d := far(images(t, e, []*vision.Image{picture(t, name, root)})[0], want); d > tolerance {
 				t.Errorf("%s: %s is off by %v; want at most %v", kind, name, d, tolerance)
 			}

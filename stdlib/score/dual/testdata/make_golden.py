@@ -8,7 +8,7 @@
                                                    ftfy 6.3.1, timm, mup 1.0.0; fvcore and MPI are not used and left out
 
 Per case it writes KIND/…, the checkpoint without weights, and KIND/golden.json: token ids, embeddings of length 1 (of some
-texts, of synthetic images and of real ones, by file name), and the cosines of 500 pairs. LIGHTBOX_SHARED/data/radsample
+texts, of synthetic images and of real ones, by file name), digests of the pixels of images, and the cosines of 500 pairs. LIGHTBOX_SHARED/data/radsample
 holds the real images.
 """
 import json, os, random, sys
@@ -73,16 +73,18 @@ def unit(x):
     return x / x.norm(dim=-1, keepdim=True)
 
 
-def write(kind, ids, embed_text, embed_image):
-    """embed_text takes one text, embed_image one PIL image; both give one row."""
+def write(kind, ids, embed_text, pixels, embed_pixels):
+    """embed_text takes one text, pixels one PIL image, embed_pixels what that gives; both embeddings are one row."""
+    from reference import digest
     all = json.load(open(os.path.join(HERE, "texts.json")))
     with torch.no_grad():
         t = torch.cat([unit(embed_text(s)) for s in all])
-        v = {n: unit(embed_image(im)) for n, im in pictures()}
+        p = {n: pixels(im) for n, im in pictures()}
+        v = {n: unit(embed_pixels(x)) for n, x in p.items()}
     few = [v[n] for n in v if n.startswith("synthetic")]
     cosines = [float((t[i] * few[i % len(few)][0]).sum()) for i in range(len(all))]
     r = lambda x: [round(float(y), 7) for y in x]
-    json.dump(dict(ids=[ids(s) for s in all[:40]], texts=[r(x) for x in t[:40]], images={n: r(x[0]) for n, x in v.items()}, cosines=r(cosines)),
+    json.dump(dict(ids=[ids(s) for s in all[:40]], texts=[r(x) for x in t[:40]], images={n: r(x[0]) for n, x in v.items()}, cosines=r(cosines), pixels={n: digest(x[0].numpy()) for n, x in p.items()}),
               open(os.path.join(HERE, kind, "golden.json"), "w"), separators=(",", ":"))
 
 
@@ -104,7 +106,7 @@ def clip():
         process.save_pretrained(out)
         ids = lambda s: tok(s, truncation=True, max_length=77)["input_ids"]
         pixels = lambda im: process(im.convert("RGB"), return_tensors="pt")["pixel_values"]
-        write(kind, ids, lambda s: model.get_text_features(input_ids=torch.tensor([ids(s)])).pooler_output, lambda im: model.get_image_features(pixel_values=pixels(im)).pooler_output)
+        write(kind, ids, lambda s: model.get_text_features(input_ids=torch.tensor([ids(s)])).pooler_output, pixels, lambda x: model.get_image_features(pixel_values=x).pooler_output)
         json.dump(sorted(n for n, _ in model.state_dict().items())[:3], sys.stdout)
 
 
@@ -143,7 +145,7 @@ def biomed():
     t.tokenizer, t.context_length, t.clean_fn, t.strip_sep_token, t.tokenizer_mode = BertTokenizer.from_pretrained(out), 48, get_clean_fn("whitespace"), False, ""
     pixels = image_transform(32, is_train=False, mean=config["preprocess_cfg"]["mean"], std=config["preprocess_cfg"]["std"])
     ids = lambda s: [i for i in t([s])[0].tolist() if i != 0]
-    write("biomed", ids, lambda s: model.text(t([s])), lambda im: model.visual(pixels(im)[None]))
+    write("biomed", ids, lambda s: model.text(t([s])), lambda im: pixels(im)[None], model.visual)
     json.dump({n: list(p.shape) for n, p in model.named_parameters()}, open(os.path.join(out, "shapes.json"), "w"), separators=(",", ":"))
 
 
@@ -179,7 +181,7 @@ def insight(published):
     def ids(s):
         b = batch(s)
         return b["input_ids"][0][:int(b["attention_mask"].sum())].tolist()
-    write("insight", ids, lambda s: model.encode_text(dict(batch(s))), lambda im: model.encode_image(pixels(im.convert("RGB"))[None]))
+    write("insight", ids, lambda s: model.encode_text(dict(batch(s))), lambda im: pixels(im.convert("RGB"))[None], model.encode_image)
     json.dump({n: list(p.shape) for n, p in model.named_parameters()}, open(os.path.join(out, "shapes.json"), "w"), separators=(",", ":"))
 
 
