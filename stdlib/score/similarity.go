@@ -29,6 +29,7 @@ type SimilarityOptions struct {
 
 const (
 	similarityCheckpoint = "lion-ai/MedImageInsights"
+	similarityName       = "similarity"
 	similarityScale      = 2.5
 )
 
@@ -56,7 +57,7 @@ func Similarity(opts ...SimilarityOptions) Metric {
 		s.Checkpoint = similarityCheckpoint
 	}
 	if s.Name == "" {
-		s.Name = "similarity"
+		s.Name = similarityName
 	}
 	s.Kind = dual.MedImageInsight
 	switch ref := strings.ToLower(s.Checkpoint); {
@@ -72,8 +73,11 @@ func Similarity(opts ...SimilarityOptions) Metric {
 func (similarity) op() (name, version string) { return "score.Similarity", "1" }
 
 func (s similarity) columns() []frame.Column {
-	return []frame.Column{{Name: s.Name, Kind: frame.Number,
-		Note: "Similarity: 2.5·max(cos, 0) of the caption's and the image's embeddings"}}
+	c := frame.Column{Name: s.Name, Kind: frame.Number, Note: "Similarity: 2.5·max(cos, 0) of the caption's and the image's embeddings"}
+	if s.Name == similarityName {
+		c.Title = "Similarity"
+	}
+	return []frame.Column{c}
 }
 
 func (similarity) needs() []string      { return []string{frame.Image} }

@@ -150,7 +150,7 @@ func openBiomed(dir string) (*opened, error) {
 	}
 	n := &biomedNet{}
 	if n.Trunk, err = newTimm(c.Model.Vision.Name, side, o.archive, "visual.trunk."); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	width := n.Trunk.Class.Shape[2]
 	n.Head = nn.NewLinear(width, o.Dim, c.Model.Vision.Bias)
