@@ -19,7 +19,7 @@ import (
 	"lightbox/stdlib/vision"
 )
 
-var kinds = []string{"clip", "clip-legacy", "biomed", "insight"}
+var kinds = []string{"clip", "clip-legacy", "biomed", "insight", "insight-other"}
 
 // golden is what make_golden.py wrote.
 type golden struct {
@@ -83,10 +83,10 @@ func published(t testing.TB, kind string) string {
 
 // weightsOf is where a kind keeps its weights.
 func weightsOf(kind string) string {
-	switch kind {
-	case "biomed":
+	switch {
+	case kind == "biomed":
 		return "open_clip_model.safetensors"
-	case "insight":
+	case strings.HasPrefix(kind, "insight"):
 		return "vision_model/medimageinsigt-v1.0.0.pt"
 	}
 	return "model.safetensors"

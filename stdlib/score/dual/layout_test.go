@@ -53,10 +53,7 @@ func TestLayouts(t *testing.T) {
 		}
 		dir := copied(t, kind) // in torch's format, some matrices transposed
 		path := filepath.Join(dir, filepath.FromSlash(weightsOf(kind)))
-		name := map[string]string{"biomed": "open_clip_pytorch_model.bin", "insight": "medimageinsigt-v1.0.0.pt"}[kind]
-		if name == "" {
-			name = "pytorch_model.bin"
-		}
+		name := strings.NewReplacer("open_clip_model.safetensors", "open_clip_pytorch_model.bin", "model.safetensors", "pytorch_model.bin").Replace(filepath.Base(path))
 		raw := torchtest.File(t, tensors(t, kind, func(s string) string { return s }), func(n string) bool { return strings.HasSuffix(n, "fc1.weight") })
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)

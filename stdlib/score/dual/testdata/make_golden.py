@@ -158,31 +158,34 @@ def insight(published):
     from MedImageInsight.UniCLModel import UniCLModel
     from MedImageInsight.LangEncoder import build_tokenizer
     from MedImageInsight.ImageDataLoader import build_transforms
-    out = os.path.join(HERE, "insight")
-    words = os.path.join(out, "language_model", "clip_tokenizer_4.16.2")
-    os.makedirs(words, exist_ok=True)
     vocab, merges = vocabulary()
-    json.dump(vocab, open(os.path.join(words, "vocab.json"), "w"))
-    open(os.path.join(words, "merges.txt"), "w").write("#version: 0.2\n" + "\n".join(" ".join(m) for m in merges) + "\n")
-    json.dump(dict(tokenizer_class="CLIPTokenizer", bos_token="<|startoftext|>", eos_token="<|endoftext|>", unk_token="<|endoftext|>", pad_token="<|endoftext|>", do_lower_case=True, model_max_length=77),
-              open(os.path.join(words, "tokenizer_config.json"), "w"))
-    config = dict(VERBOSE=False, UNICL_MODEL=dict(DIM_PROJECTION=16, LOAD_PRETRAINED=False),
-                  LANG_ENCODER=dict(NAME="transformer", LOAD_PRETRAINED=False, TOKENIZER="clip", CONTEXT_LENGTH=77, WIDTH=24, HEADS=3, LAYERS=2, AUTOGRESSIVE=False),
-                  IMAGE_ENCODER=dict(NAME="davit_v1", NUM_CLASSES=0, IMAGE_SIZE=[64, 64], LOAD_PRETRAINED=False, IMAGE_MEAN=[0.485, 0.456, 0.406], IMAGE_STD=[0.229, 0.224, 0.225],
-                                     SPEC=dict(DROP_PATH_RATE=0.2, PATCH_SIZE=[7, 3, 3, 3], PATCH_STRIDE=[4, 2, 2, 2], PATCH_PADDING=[3, 1, 1, 1], PATCH_PRENORM=[False, True, True, True],
-                                               DIM_EMBED=[8, 12, 16, 24], NUM_HEADS=[2, 3, 2, 4], NUM_GROUPS=[4, 2, 4, 3], DEPTHS=[1, 1, 2, 1], WINDOW_SIZE=3)),
-                  AUG=dict(INTERPOLATION="bicubic"), TEST=dict(CENTER_CROP=False))
-    yaml.safe_dump(config, open(os.path.join(out, "config.yaml"), "w"), sort_keys=False)
-    config["LANG_ENCODER"]["PRETRAINED_TOKENIZER"] = words
-    model = fill(UniCLModel(config))
-    tok, pixels = build_tokenizer(config["LANG_ENCODER"]), build_transforms(config, False)
-    assert not tok.is_fast and hasattr(tok.fix_text, "__module__") and "ftfy" in tok.fix_text.__module__
-    batch = lambda s: tok([s], padding="max_length", max_length=77, truncation=True, return_tensors="pt")
-    def ids(s):
-        b = batch(s)
-        return b["input_ids"][0][:int(b["attention_mask"].sum())].tolist()
-    write("insight", ids, lambda s: model.encode_text(dict(batch(s))), lambda im: pixels(im.convert("RGB"))[None], model.encode_image)
-    json.dump({n: list(p.shape) for n, p in model.named_parameters()}, open(os.path.join(out, "shapes.json"), "w"), separators=(",", ":"))
+    other = dict(PATCH_SIZE=[5, 2, 3], PATCH_STRIDE=[3, 2, 2], PATCH_PADDING=[1, 0, 1], PATCH_PRENORM=[True, False, True], DIM_EMBED=[12, 18, 20], NUM_HEADS=[3, 2, 5],
+                 NUM_GROUPS=[2, 9, 4], DEPTHS=[2, 1, 1], DROP_PATH_RATE=0.0, CONV_AT_FFN=False, DYNAMIC_SCALE=False)
+    spec = dict(DROP_PATH_RATE=0.2, PATCH_SIZE=[7, 3, 3, 3], PATCH_STRIDE=[4, 2, 2, 2], PATCH_PADDING=[3, 1, 1, 1], PATCH_PRENORM=[False, True, True, True],
+                DIM_EMBED=[8, 12, 16, 24], NUM_HEADS=[2, 3, 2, 4], NUM_GROUPS=[4, 2, 4, 3], DEPTHS=[1, 1, 2, 1], WINDOW_SIZE=3)
+    for kind, size, causal, spec in [("insight", [64, 64], False, spec), ("insight-other", [80, 50], True, other)]:
+        out = os.path.join(HERE, kind)
+        words = os.path.join(out, "language_model", "clip_tokenizer_4.16.2")
+        os.makedirs(words, exist_ok=True)
+        json.dump(vocab, open(os.path.join(words, "vocab.json"), "w"))
+        open(os.path.join(words, "merges.txt"), "w").write("#version: 0.2\n" + "\n".join(" ".join(m) for m in merges) + "\n")
+        json.dump(dict(tokenizer_class="CLIPTokenizer", bos_token="<|startoftext|>", eos_token="<|endoftext|>", unk_token="<|endoftext|>", pad_token="<|endoftext|>", do_lower_case=True, model_max_length=77),
+                  open(os.path.join(words, "tokenizer_config.json"), "w"))
+        config = dict(VERBOSE=False, UNICL_MODEL=dict(DIM_PROJECTION=16, LOAD_PRETRAINED=False),
+                      LANG_ENCODER=dict(NAME="transformer", LOAD_PRETRAINED=False, TOKENIZER="clip", CONTEXT_LENGTH=77, WIDTH=24, HEADS=3, LAYERS=2, AUTOGRESSIVE=causal),
+                      IMAGE_ENCODER=dict(NAME="davit_v1", NUM_CLASSES=0, IMAGE_SIZE=size, LOAD_PRETRAINED=False, IMAGE_MEAN=[0.485, 0.456, 0.406], IMAGE_STD=[0.229, 0.224, 0.225], SPEC=spec),
+                      AUG=dict(INTERPOLATION="bicubic"), TEST=dict(CENTER_CROP=False))
+        yaml.safe_dump(config, open(os.path.join(out, "config.yaml"), "w"), sort_keys=False)
+        config["LANG_ENCODER"]["PRETRAINED_TOKENIZER"] = words
+        model = fill(UniCLModel(config))
+        tok, pixels = build_tokenizer(config["LANG_ENCODER"]), build_transforms(config, False)
+        assert not tok.is_fast and "ftfy" in tok.fix_text.__module__
+        batch = lambda s: tok([s], padding="max_length", max_length=77, truncation=True, return_tensors="pt")
+        def ids(s):
+            b = batch(s)
+            return b["input_ids"][0][:int(b["attention_mask"].sum())].tolist()
+        write(kind, ids, lambda s: model.encode_text(dict(batch(s))), lambda im: pixels(im.convert("RGB"))[None], model.encode_image)
+        json.dump({n: list(p.shape) for n, p in model.named_parameters()}, open(os.path.join(out, "shapes.json"), "w"), separators=(",", ":"))
 
 
 if __name__ == "__main__":
