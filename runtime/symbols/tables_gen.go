@@ -13,6 +13,7 @@ var tables = map[string]func() members{
 	"lightbox/stdlib/modality":     table_lightbox_stdlib_modality,
 	"lightbox/stdlib/models":       table_lightbox_stdlib_models,
 	"lightbox/stdlib/models/model": table_lightbox_stdlib_models_model,
+	"lightbox/stdlib/paper":        table_lightbox_stdlib_paper,
 	"lightbox/stdlib/param":        table_lightbox_stdlib_param,
 	"lightbox/stdlib/plot":         table_lightbox_stdlib_plot,
 	"lightbox/stdlib/score":        table_lightbox_stdlib_score,

@@ -42,7 +42,7 @@ var Packages = []Package{
 	{Path: "lightbox/stdlib/modality", Except: []string{"ReadConfusion"}, Why: inside},
 	{Path: "lightbox/stdlib/models", Except: []string{"Dir", "FamilyIn", "Name", "Open"}, Why: inside},
 	{Path: "lightbox/stdlib/models/model", Only: []string{"Connector", "Language", "System", "Systems", "Tower", "Vision"}, Why: inside},
-	{Path: "lightbox/stdlib/paper"},
+	{Path: "lightbox/stdlib/paper", Except: []string{"Data", "Digest", "Named", "Number", "Row"}, Why: inside},
 	{Path: "lightbox/stdlib/param"},
 	{Path: "lightbox/stdlib/plot"},
 	{Path: "lightbox/stdlib/score"},
