@@ -2,7 +2,10 @@ package dual
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 
 	"lightbox/kernels/ops"
@@ -10,9 +13,10 @@ import (
 	"lightbox/stdlib/nn"
 	"lightbox/stdlib/nn/clip"
 	"lightbox/stdlib/nn/davit"
+	"lightbox/stdlib/safetensors"
 )
 
-// published networks without weights: what is compared with testdata/bench.py.
+// publishedNets are networks of published sizes, without weights.
 func publishedNets() map[string]struct {
 	net  towers
 	side int
@@ -32,13 +36,22 @@ func publishedNets() map[string]struct {
 	}
 }
 
-// TestPublishedSize: the parameters of the published networks, and the work of an image and of a text of 40 tokens, all in
-// numbers that were computed by hand from the configuration.
+// TestPublishedSize: the trees are those of the published checkpoints. openai/clip-vit-base-patch32 has 151,277,313
+// parameters, logit_scale among them; medimageinsigt-v1.0.0.pt is a safetensors file of 2,464,060,700 bytes, of which the
+// header depends on every name and shape.
 func TestPublishedSize(t *testing.T) {
 	for name, n := range publishedNets() {
 		var params int64
+		var ts []safetensors.Tensor
 		for _, p := range nn.Params(n.net) {
 			params += p.Numel()
+			ts = append(ts, safetensors.Tensor{Name: p.Name, DType: safetensors.F32, Shape: p.Shape})
+		}
+		if name == "clip" && params+1 != 151_277_313 {
+			t.Errorf("clip has %d parameters", params+1)
+		}
+		if got := fileSize(append(ts, safetensors.Tensor{Name: "logit_scale"})); name == "insight" && got != 2_464_060_700 {
+			t.Errorf("insight's file would have %d bytes", got)
 		}
 		meter := ops.Meta()
 		for _, p := range nn.Params(n.net) {
@@ -51,6 +64,22 @@ func TestPublishedSize(t *testing.T) {
 		tape.Release()
 		t.Logf("%s: %d parameters; an image takes %.1f GFLOP and %d MB of memory, a text of 40 tokens %.1f GFLOP", name, params, image.FLOPs/1e9, image.Held>>20, (meter.Spent().FLOPs-image.FLOPs)/1e9)
 	}
+}
+
+// fileSize is what the safetensors library would write of float32 tensors: by name, the header padded to eight bytes.
+func fileSize(ts []safetensors.Tensor) int {
+	slices.SortFunc(ts, func(a, b safetensors.Tensor) int { return strings.Compare(a.Name, b.Name) })
+	header, at := 1, 0
+	for _, x := range ts {
+		n := 4
+		for _, d := range x.Shape {
+			n *= d
+		}
+		shape := strings.ReplaceAll(fmt.Sprint(x.Shape), " ", ",")
+		header += len(fmt.Sprintf(`"%s":{"dtype":"F32","shape":%s,"data_offsets":[%d,%d]},`, x.Name, shape, at, at+n))
+		at += n
+	}
+	return 8 + (header+7)/8*8 + at
 }
 
 // BenchmarkImage is one image through the published size of a network with random weights. LIGHTBOX_LONG: MedImageInsight
