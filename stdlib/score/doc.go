@@ -7,6 +7,8 @@
 // BERTScore, BLEURT and AlignScore read checkpoints, each in a step of its own
 // (network.go).
 // BestConstant is the baseline that looks at no image.
+// Similarity compares the caption with the image itself, by a dual encoder
+// (package score/dual).
 //
 // It knows: metrics, the lexicon of radiology terms behind component accuracy
 // (lexicon.yaml), baselines made of captions alone. It does not know: systems,

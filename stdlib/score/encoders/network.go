@@ -67,7 +67,7 @@ func newNetwork(c Config, pooled bool, labels int) *network {
 	if c.ModelType == "deberta" && c.RelativeAttention {
 		n.Encoder.Distance = nn.NewEmbedding(2*c.reach(), c.HiddenSize)
 	}
-	if c.EmbeddingSize > 0 && c.ModelType != "deberta" {
+	if c.ModelType == "bleurt" && c.EmbeddingSize > 0 {
 		n.Encoder.In = nn.NewLinear(c.EmbeddingSize, c.HiddenSize, true)
 	}
 	square := func() *nn.Linear { return nn.NewLinear(c.HiddenSize, c.HiddenSize, true) }
