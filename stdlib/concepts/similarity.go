@@ -29,7 +29,7 @@ func (m Measure) check() error {
 			return nil
 		}
 	}
-	if n := text.Near(string(m), measures); n != "" {
+	if n, ok := text.Nearest(string(m), measures); ok {
 		return fmt.Errorf("no similarity %q; did you mean %q?", m, n)
 	}
 	return fmt.Errorf("no similarity %q (there are: %s)", m, strings.Join(measures, ", "))
