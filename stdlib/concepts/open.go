@@ -3,7 +3,9 @@ package concepts
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
 	_ "embed"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"strings"
@@ -39,8 +41,21 @@ var open = sync.OnceValue(func() *Dictionary {
 // comparable only among themselves.
 func Open() *Dictionary { return open() }
 
+// OpenTitle is what the open dictionary is called.
+const OpenTitle = "open dictionary: Disease Ontology and Lightbox terms"
+
+// OpenHash names the content of the open dictionary without reading it.
+func OpenHash() string { return openHash() }
+
+var openHash = sync.OnceValue(func() string {
+	h := sha256.New()
+	h.Write(diseaseOntology)
+	h.Write([]byte(terms))
+	return hex.EncodeToString(h.Sum(nil)[:6])
+})
+
 func readOpen() (*Dictionary, error) {
-	b := newBuilder("open dictionary: Disease Ontology and Lightbox terms", true, false)
+	b := newBuilder(OpenTitle, true, false)
 	for n, line := range strings.Split(strings.TrimSpace(terms), "\n") {
 		if strings.HasPrefix(line, "#") {
 			continue
@@ -69,7 +84,9 @@ func readOpen() (*Dictionary, error) {
 		}
 		b.name(f[1], b.concept(f[0], []string{diseases}), true)
 	}
-	return b.done(), nil
+	d := b.done()
+	d.hash = openHash()
+	return d, nil
 }
 
 // isCUI reports whether s is a UMLS concept identifier: C and seven digits.
