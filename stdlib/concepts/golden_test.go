@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // golden is what testdata/make_golden.py writes.
@@ -79,7 +81,7 @@ func (m *goldenMatch) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-func readGolden(t *testing.T, path string) *golden {
+func readGolden(t testing.TB, path string) *golden {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
@@ -196,4 +198,32 @@ func TestExceptions(t *testing.T) {
 	if len(ours) != len(g.Rules) {
 		t.Errorf("%d exceptions; want %d", len(ours), len(g.Rules))
 	}
+}
+
+// BenchmarkMatch times the matcher alone, with nothing remembered from before; see
+// testdata/bench.py.
+func BenchmarkMatch(b *testing.B) {
+	path := os.Getenv("LIGHTBOX_CONCEPTS_FULL")
+	if path == "" {
+		path = "testdata/golden.json.gz"
+	}
+	g := readGolden(b, path)
+	d := Open()
+	d.index()
+	var before, after syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &before); err != nil {
+		b.Fatal(err)
+	}
+	b.ResetTimer()
+	for range b.N {
+		m := New(d, Options{})
+		for _, text := range g.Texts {
+			m.Match(text)
+		}
+	}
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &after); err != nil {
+		b.Fatal(err)
+	}
+	cpu := time.Duration(after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano())
+	b.ReportMetric(float64(b.N*len(g.Texts))/cpu.Seconds(), "captions/s")
 }

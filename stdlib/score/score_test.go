@@ -54,7 +54,7 @@ func TestCaptions(t *testing.T) {
 	for _, c := range s.Columns() {
 		names = append(names, c.Name)
 	}
-	if got, want := strings.Join(names, " "), "system id image reference caption modality rouge1 rouge2 rougel modality_accuracy finding side anatomy size words"; got != want {
+	if got, want := strings.Join(names, " "), "system id image reference caption modality rouge1 rouge2 rougel concept_f1 modality_accuracy finding side anatomy size words"; got != want {
 		t.Errorf("columns %s, want %s", got, want)
 	}
 	r := read(t, s)
