@@ -91,10 +91,11 @@ type finder struct {
 	within []post
 }
 
-// post is the list of one trigram of the query; repeated trigrams have one each.
-type post struct {
-	ranks []uint32
-}
+// post is the part of a trigram's list that matters: ranks[lo:hi] of the index.
+// Repeated trigrams of the query have one each.
+type post struct{ lo, hi uint32 }
+
+func (p post) len() uint32 { return p.hi - p.lo }
 
 type cand struct {
 	rank uint32
@@ -110,45 +111,77 @@ func (f *finder) find(x *index, query string, m Measure, alpha float64) []int32 
 	if lo > hi {
 		return nil
 	}
+	least := m.least(q, lo, alpha)
 	first, behind := x.bySize[lo], x.bySize[hi+1]
 	f.posts = f.posts[:0]
-	for _, g := range f.grams {
-		var p post
-		if k, ok := x.lists[g]; ok {
-			p.ranks = between(x.ranks[x.starts[k]:x.starts[k+1]], first, behind)
+	empty := 0
+	for i, g := range f.grams {
+		if i > 0 && g == f.grams[i-1] {
+			f.posts = append(f.posts, f.posts[i-1])
+		} else {
+			f.posts = append(f.posts, x.post(g, first, behind))
 		}
-		f.posts = append(f.posts, p)
+		if f.posts[i].len() == 0 {
+			if empty++; q-empty < least {
+				return nil
+			}
+		}
 	}
-	f.count(q, m.least(q, lo, alpha))
+	f.count(x, least)
 	return f.ordered(x, q, m, alpha)
 }
 
-// between is the part of a list whose ranks are in [lo, hi).
-func between(ranks []uint32, lo, hi uint32) []uint32 {
-	i, _ := slices.BinarySearch(ranks, lo)
-	j, _ := slices.BinarySearch(ranks[i:], hi)
-	return ranks[i : i+j]
+// post is the part of a trigram's list whose ranks are in [first, behind).
+func (x *index) post(g gram, first, behind uint32) post {
+	k, ok := x.lists[g]
+	if !ok {
+		return post{}
+	}
+	return x.between(post{x.starts[k], x.starts[k+1]}, first, behind)
 }
 
-// count gathers in f.cands, by rank, the names that at least `least` lists hold,
+func (x *index) between(p post, first, behind uint32) post {
+	lo := p.lo + x.below(p, first)
+	return post{lo, lo + x.below(post{lo, p.hi}, behind)}
+}
+
+// below counts the ranks of a list that are less than rank.
+func (x *index) below(p post, rank uint32) uint32 {
+	lo, hi := p.lo, p.hi
+	for lo < hi {
+		if mid := lo + (hi-lo)/2; x.ranks[mid] < rank {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo - p.lo
+}
+
+// holds reports whether a list holds a rank.
+func (x *index) holds(p post, rank uint32) bool {
+	at := p.lo + x.below(p, rank)
+	return at < p.hi && x.ranks[at] == rank
+}
+
+// count gathers in f.cands, by rank, the names that at least so many lists hold,
 // and how many do. A name that does is in one of the rarest q-least+1; the others
 // are only asked about names found there.
-func (f *finder) count(q, least int) {
-	sorted := append(f.within[:0], f.posts...)
-	sort.SliceStable(sorted, func(a, b int) bool { return len(sorted[a].ranks) < len(sorted[b].ranks) })
-	f.within = sorted
+func (f *finder) count(x *index, least int) {
+	f.within = append(f.within[:0], f.posts...)
+	insertionSort(f.within)
+	q := len(f.within)
 	f.cands = f.cands[:0]
-	for i, p := range sorted {
+	for i, p := range f.within {
 		if i < q-least+1 {
-			f.join(p.ranks)
+			f.join(x.ranks[p.lo:p.hi])
 			continue
 		}
 		kept := f.cands[:0]
-		list := p.ranks
 		for _, c := range f.cands {
-			at, ok := slices.BinarySearch(list, c.rank)
-			list = list[at:]
-			if ok {
+			ahead := x.below(p, c.rank)
+			p.lo += ahead
+			if p.lo < p.hi && x.ranks[p.lo] == c.rank {
 				c.num++
 			}
 			if int(c.num)+q-i-1 >= least {
@@ -167,18 +200,23 @@ func (f *finder) join(ranks []uint32) {
 		return
 	}
 	out, in := f.other[:0], f.cands
-	for len(in) > 0 || len(ranks) > 0 {
+	i, j := 0, 0
+	for i < len(in) && j < len(ranks) {
 		switch {
-		case len(in) == 0 || len(ranks) > 0 && ranks[0] < in[0].rank:
-			out = append(out, cand{ranks[0], 1})
-			ranks = ranks[1:]
-		case len(ranks) == 0 || in[0].rank < ranks[0]:
-			out = append(out, in[0])
-			in = in[1:]
+		case ranks[j] < in[i].rank:
+			out = append(out, cand{ranks[j], 1})
+			j++
+		case in[i].rank < ranks[j]:
+			out = append(out, in[i])
+			i++
 		default:
-			out = append(out, cand{in[0].rank, in[0].num + 1})
-			in, ranks = in[1:], ranks[1:]
+			out = append(out, cand{in[i].rank, in[i].num + 1})
+			i, j = i+1, j+1
 		}
+	}
+	out = append(out, in[i:]...)
+	for ; j < len(ranks); j++ {
+		out = append(out, cand{ranks[j], 1})
 	}
 	f.other, f.cands = f.cands, out
 }
@@ -197,7 +235,7 @@ func (f *finder) ordered(x *index, q int, m Measure, alpha float64) []int32 {
 			}
 		}
 		if len(f.found) > 1 {
-			f.byStep(x.bySize[size], x.bySize[size+1], q, least)
+			f.byStep(x, size, q, least)
 		}
 		for _, c := range f.found {
 			out = append(out, x.ids[c.rank])
@@ -209,17 +247,17 @@ func (f *finder) ordered(x *index, q int, m Measure, alpha float64) []int32 {
 // byStep sorts the names of one size by the list at which simstring has counted
 // enough of them. It takes the lists by ascending length, as std::sort leaves
 // them, and looks whether a count suffices only from list q-least+1 on.
-func (f *finder) byStep(lo, hi uint32, q, least int) {
+func (f *finder) byStep(x *index, size, q, least int) {
 	f.within = f.within[:0]
 	for _, p := range f.posts {
-		f.within = append(f.within, post{between(p.ranks, lo, hi)})
+		f.within = append(f.within, x.between(p, x.bySize[size], x.bySize[size+1]))
 	}
 	sortPosts(f.within)
 	for k := range f.found {
 		c := &f.found[k]
 		have := 0
 		for i, p := range f.within {
-			if _, ok := slices.BinarySearch(p.ranks, c.rank); ok {
+			if x.holds(p, c.rank) {
 				have++
 			}
 			if have == least {

@@ -11,10 +11,15 @@ func sortPosts(p []post) {
 		return
 	}
 	introsort(p, 2*(bits.Len(uint(len(p)))-1))
+	insertionSort(p)
+}
+
+// insertionSort is stable.
+func insertionSort(p []post) {
 	for i := 1; i < len(p); i++ {
 		x := p[i]
 		j := i
-		for ; j > 0 && len(x.ranks) < len(p[j-1].ranks); j-- {
+		for ; j > 0 && x.len() < p[j-1].len(); j-- {
 			p[j] = p[j-1]
 		}
 		p[j] = x
@@ -24,7 +29,7 @@ func sortPosts(p []post) {
 const smallSort = 16
 
 func introsort(p []post, depth int) {
-	less := func(a, b int) bool { return len(p[a].ranks) < len(p[b].ranks) }
+	less := func(a, b int) bool { return p[a].len() < p[b].len() }
 	for len(p) > smallSort {
 		if depth == 0 {
 			heapsort(p)
@@ -80,7 +85,7 @@ func sift(p []post, i int, x post) {
 	top := i
 	for 2*i+2 < len(p) {
 		child := 2*i + 2
-		if len(p[child].ranks) < len(p[child-1].ranks) {
+		if p[child].len() < p[child-1].len() {
 			child--
 		}
 		p[i] = p[child]
@@ -90,7 +95,7 @@ func sift(p []post, i int, x post) {
 		p[i] = p[2*i+1]
 		i = 2*i + 1
 	}
-	for i > top && len(p[(i-1)/2].ranks) < len(x.ranks) {
+	for i > top && p[(i-1)/2].len() < x.len() {
 		p[i] = p[(i-1)/2]
 		i = (i - 1) / 2
 	}
