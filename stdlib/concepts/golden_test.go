@@ -172,7 +172,7 @@ func describe(toks []Token) string {
 	var b strings.Builder
 	for _, t := range toks {
 		pos := map[POS]string{OtherPOS: "X", Adposition: "ADP", Determiner: "DET"}[t.POS]
-		fmt.Fprintf(&b, "[%s %d %v %v %v %v %s]", t.Text, t.Start, t.Space, t.isPunct(), t.isSpace(), t.likeNumber(), pos)
+		fmt.Fprintf(&b, "[%s %d %v %v %v %v %s]", t.Text, t.Start, t.Space, isPunct(t.Text), isBlank(t.Text), likeNumber(t.Text), pos)
 	}
 	return b.String()
 }

@@ -1,12 +1,12 @@
 package concepts
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"lightbox/stdlib/text"
 )
@@ -130,7 +130,9 @@ type quickUMLS struct {
 	opts Options
 	ok   []bool
 	f    finder
+	toks *tokenizer
 	memo map[string][]Match // spans that were looked up, without their positions
+	text []byte
 	x1   []gram
 	x2   []gram
 }
@@ -149,103 +151,86 @@ const memoSize = 1 << 16
 // matcher serves one goroutine at a time.
 func New(d *Dictionary, o Options) Matcher {
 	o = o.withDefaults()
-	return &quickUMLS{d: d, x: d.index(), opts: o, ok: d.accepts(o.Types), memo: map[string][]Match{}}
-}
-
-// ngram is a candidate span.
-type ngram struct {
-	start, end int
-	text       string
+	return &quickUMLS{d: d, x: d.index(), opts: o, ok: d.accepts(o.Types), toks: newTokenizer(), memo: map[string][]Match{}}
 }
 
 // Match implements Matcher.
 func (q *quickUMLS) Match(text string) [][]Match {
-	return q.tokens(Tokenize(text))
-}
-
-func (q *quickUMLS) tokens(toks []Token) [][]Match {
-	spans := q.opts.ngrams(toks)
-	if q.opts.IgnoreSyntax {
-		spans = q.opts.windows(toks)
-	}
+	toks := q.toks.tokens(text)
 	var out [][]Match
-	for _, s := range spans {
-		found := q.lookup(s.text)
+	each := q.ngrams
+	if q.opts.IgnoreSyntax {
+		each = q.windows
+	}
+	each(toks, func(start, end int, text []byte) {
+		found, ok := q.memo[string(text)]
+		if !ok {
+			found = q.lookup(string(text))
+		}
 		if len(found) == 0 {
-			continue
+			return
 		}
 		at := slices.Clone(found)
 		for i := range at {
-			at[i].Start, at[i].End = s.start, s.end
+			at[i].Start, at[i].End = start, end
 		}
 		out = append(out, at)
-	}
+	})
 	if q.opts.AllSpans {
 		return out
 	}
 	return q.opts.resolve(out)
 }
 
-// ngrams are the spans that the syntax allows.
-func (o Options) ngrams(toks []Token) []ngram {
-	var out []ngram
+// ngrams calls f for the spans that the syntax allows. The text is overwritten
+// after each call.
+func (q *quickUMLS) ngrams(toks []Token, f func(start, end int, text []byte)) {
 	for i, t := range toks {
-		if !t.mayStart() {
+		if !t.mayStart {
 			continue
 		}
 		first := i + 1
-		if !t.mayStandAlone() {
+		if !t.mayStandAlone {
 			first++
 		}
-		if i+1 == len(toks) && t.mayEnd() && utf8.RuneCountInString(t.Text) >= o.MinLength {
-			out = append(out, ngram{t.Start, t.end(), t.Text})
+		if i+1 == len(toks) && t.mayEnd && t.length >= q.opts.MinLength {
+			f(t.Start, t.end(), append(q.text[:0], t.Text...))
 		}
-		for j := first; j <= min(len(toks), i+o.Window); j++ {
-			if last := toks[j-1]; last.mayEnd() && last.end()-t.Start >= o.MinLength {
-				out = append(out, ngram{t.Start, last.end(), joinTokens(toks[i:j], false)})
+		q.text = q.text[:0]
+		for j := i + 1; j <= min(len(toks), i+q.opts.Window); j++ {
+			last := toks[j-1]
+			if last.POS != Determiner {
+				q.text = append(q.text, last.Text...)
+			}
+			if j >= first && last.mayEnd && last.end()-t.Start >= q.opts.MinLength {
+				f(t.Start, last.end(), bytes.TrimFunc(q.text, isSpace))
+			}
+			if last.Space && last.POS != Determiner {
+				q.text = append(q.text, ' ')
 			}
 		}
 	}
-	return out
 }
 
-// windows are all spans of up to Window tokens.
-func (o Options) windows(toks []Token) []ngram {
-	var out []ngram
-	for i := range toks {
-		for j := i + 1; j <= min(i+o.Window, len(toks)); j++ {
-			if toks[j-1].end()-toks[i].Start >= o.MinLength {
-				out = append(out, ngram{toks[i].Start, toks[j-1].end(), joinTokens(toks[i:j], true)})
+// windows calls f for all spans of up to Window tokens.
+func (q *quickUMLS) windows(toks []Token, f func(start, end int, text []byte)) {
+	for i, t := range toks {
+		q.text = q.text[:0]
+		for j := i + 1; j <= min(i+q.opts.Window, len(toks)); j++ {
+			last := toks[j-1]
+			q.text = append(q.text, last.Text...)
+			if last.end()-t.Start >= q.opts.MinLength {
+				f(t.Start, last.end(), q.text)
+			}
+			if last.Space {
+				q.text = append(q.text, ' ')
 			}
 		}
 	}
-	return out
-}
-
-// joinTokens is the text of tokens: all of them as they stand, or without
-// determiners and without white space at the ends.
-func joinTokens(toks []Token, all bool) string {
-	var b strings.Builder
-	for k, t := range toks {
-		if t.POS == Determiner && !all {
-			continue
-		}
-		b.WriteString(t.Text)
-		if t.Space && !(all && k+1 == len(toks)) {
-			b.WriteByte(' ')
-		}
-	}
-	if all {
-		return b.String()
-	}
-	return strings.TrimFunc(b.String(), isSpace)
 }
 
 // lookup finds the concepts that a text may stand for, best first.
 func (q *quickUMLS) lookup(span string) []Match {
-	if found, ok := q.memo[span]; ok {
-		return found
-	}
 	s := span
 	if q.d.NormalizeUnicode {
 		s = toASCII(s)

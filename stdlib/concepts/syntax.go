@@ -4,6 +4,7 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+	"unicode/utf8"
 )
 
 // POS is what QuickUMLS asks of a token's part of speech.
@@ -95,8 +96,8 @@ func tag(word string) POS {
 }
 
 // isPunct reports whether a token is punctuation throughout, as spaCy's flag.
-func (t Token) isPunct() bool {
-	for _, r := range t.Text {
+func isPunct(s string) bool {
+	for _, r := range s {
 		if !unicode.Is(unicode.P, r) {
 			return false
 		}
@@ -104,19 +105,19 @@ func (t Token) isPunct() bool {
 	return true
 }
 
-func (t Token) isSpace() bool {
-	for _, r := range t.Text {
+// isBlank reports whether a token is white space throughout.
+func isBlank(s string) bool {
+	for _, r := range s {
 		if !isSpace(r) {
 			return false
 		}
 	}
-	return t.Text != ""
+	return s != ""
 }
 
 // likeNumber is spaCy's flag for numbers in digits, fractions, cardinals and
 // ordinals.
-func (t Token) likeNumber() bool {
-	s := t.Text
+func likeNumber(s string) bool {
 	for _, sign := range []string{"+", "-", "±", "~"} {
 		if rest, ok := strings.CutPrefix(s, sign); ok {
 			s = rest
@@ -156,15 +157,23 @@ func allDigits(s string) bool {
 var digitTable = table(`b2-b3 b9 1369-1371 19da 2070 2074-2079 2080-2089 2460-2468 2474-247c 2488-2490 24ea 24f5-24fd 24ff
 	2776-277e 2780-2788 278a-2792 10a40-10a43 10e60-10e68 11052-1105a 1f100-1f10a`)
 
-// mayStart: neither punctuation nor white space, adposition or determiner.
-func (t Token) mayStart() bool {
-	return !t.isPunct() && !t.isSpace() && t.POS == OtherPOS
+// lexeme is what the matcher asks of a token's text.
+type lexeme struct {
+	POS    POS
+	length int // characters
+	// mayStart: neither punctuation nor white space, adposition or determiner.
+	mayStart bool
+	// mayStandAlone: a span that begins here may be this token only.
+	mayStandAlone bool
+	// mayEnd: as mayStart, and no stop word.
+	mayEnd bool
 }
 
-// mayStandAlone: a span that begins here may be this token only.
-func (t Token) mayStandAlone() bool {
-	return !t.likeNumber() && (!isStopWord()[t.Text] || isNegation()[strings.ToLower(t.Text)]) && t.POS == OtherPOS
+func newLexeme(word string) *lexeme {
+	l := &lexeme{POS: tag(word), length: utf8.RuneCountInString(word)}
+	stop := isStopWord()[word]
+	l.mayStart = !isPunct(word) && !isBlank(word) && l.POS == OtherPOS
+	l.mayStandAlone = !likeNumber(word) && (!stop || isNegation()[strings.ToLower(word)]) && l.POS == OtherPOS
+	l.mayEnd = l.mayStart && !stop
+	return l
 }
-
-// mayEnd: neither punctuation nor white space, stop word, adposition or determiner.
-func (t Token) mayEnd() bool { return t.mayStart() && !isStopWord()[t.Text] }

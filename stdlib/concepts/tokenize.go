@@ -13,34 +13,53 @@ type Token struct {
 	Text  string
 	Start int  // of its first character
 	Space bool // a blank follows
-	POS   POS
+	*lexeme
 }
 
 // end is the position behind the token's last character.
-func (t Token) end() int { return t.Start + utf8.RuneCountInString(t.Text) }
+func (t Token) end() int { return t.Start + t.length }
 
 // Tokenize cuts a text as spaCy 3.8's tokenizer for English does
 // (spacy.blank("en")), and gives every token the part of speech that the lists
 // of this package say. White space other than a single blank is a token.
-func Tokenize(text string) []Token {
-	t := tokenizer{}
+func Tokenize(text string) []Token { return newTokenizer().tokens(text) }
+
+// tokenizer cuts texts and remembers what it made of the words it saw.
+type tokenizer struct {
+	out     []Token
+	plain   bool // without the exceptions
+	runs    map[string][]string
+	lexemes map[string]*lexeme
+}
+
+func newTokenizer() *tokenizer {
+	return &tokenizer{runs: map[string][]string{}, lexemes: map[string]*lexeme{}}
+}
+
+// tokens cuts a text. The result is overwritten by the next call.
+func (t *tokenizer) tokens(text string) []Token {
+	if len(t.runs) > memoSize {
+		*t = *newTokenizer()
+	}
+	t.out = t.out[:0]
 	t.text(text)
 	t.merge()
 	at := 0
 	for i := range t.out {
-		t.out[i].Start = at
-		at = t.out[i].end()
-		if t.out[i].Space {
+		tok := &t.out[i]
+		lex, ok := t.lexemes[tok.Text]
+		if !ok {
+			lex = newLexeme(tok.Text)
+			t.lexemes[tok.Text] = lex
+		}
+		tok.lexeme = lex
+		tok.Start = at
+		at = tok.end()
+		if tok.Space {
 			at++
 		}
-		t.out[i].POS = tag(t.out[i].Text)
 	}
 	return t.out
-}
-
-type tokenizer struct {
-	out   []Token
-	plain bool // without the exceptions
 }
 
 // special is the parts of an exception, nil for any other text.
@@ -53,7 +72,7 @@ func (t *tokenizer) special(s string) []string {
 
 // plain cuts a text without any exception.
 func plain(s string) []string {
-	t := tokenizer{plain: true}
+	t := tokenizer{plain: true, runs: map[string][]string{}}
 	t.text(s)
 	out := make([]string, len(t.out))
 	for i, tok := range t.out {
@@ -77,7 +96,7 @@ func (t *tokenizer) text(s string) {
 			continue
 		}
 		if start < i {
-			t.run(s[start:i])
+			t.word(s[start:i])
 		}
 		start = i
 		if r == ' ' {
@@ -87,9 +106,26 @@ func (t *tokenizer) text(s string) {
 		blank = sp
 	}
 	if start < len(s) {
-		t.run(s[start:])
+		t.word(s[start:])
 		t.out[len(t.out)-1].Space = strings.HasSuffix(s, " ") && !blank
 	}
+}
+
+// word cuts a run, or remembers how it was cut before.
+func (t *tokenizer) word(s string) {
+	parts, ok := t.runs[s]
+	if ok {
+		for _, p := range parts {
+			t.push(p)
+		}
+		return
+	}
+	n := len(t.out)
+	t.run(s)
+	for _, tok := range t.out[n:] {
+		parts = append(parts, tok.Text)
+	}
+	t.runs[s] = parts
 }
 
 // run cuts what stands between white space: prefixes and suffixes are peeled
