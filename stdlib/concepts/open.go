@@ -42,7 +42,7 @@ var open = sync.OnceValue(func() *Dictionary {
 func Open() *Dictionary { return open() }
 
 // OpenTitle is what the open dictionary is called.
-const OpenTitle = "open dictionary: Disease Ontology and Lightbox terms"
+const OpenTitle = "Disease Ontology and Lightbox's terms, embedded"
 
 // OpenHash names the content of the open dictionary without reading it.
 func OpenHash() string { return openHash() }

@@ -66,10 +66,10 @@ func TestCaptions(t *testing.T) {
 		return strings.Join(out, " ")
 	}
 	// 14 words against 15 (2.2 is two), 11 in common; 9 of 13 pairs against 14.
-	if got, want := row(0), "0.759 0.667 0.759 1.000 1.000 0.000 1.000 1.000 14"; got != want {
+	if got, want := row(0), "0.759 0.667 0.759 1.000 1.000 1.000 0.000 1.000 1.000 14"; got != want {
 		t.Errorf("scores %s, want %s", got, want)
 	}
-	if got, want := row(1), "1.000 1.000 1.000 – 1.000 – – – 2"; got != want {
+	if got, want := row(1), "1.000 1.000 1.000 0.000 – 1.000 – – – 2"; got != want {
 		t.Errorf("scores %s, want %s", got, want)
 	}
 }
