@@ -91,8 +91,8 @@ type finder struct {
 	within []post
 }
 
-// post is the part of a trigram's list that matters: ranks[lo:hi] of the index.
-// Repeated trigrams of the query have one each.
+// post is a trigram's list, or a part of it: ranks[lo:hi] of the index. Repeated
+// trigrams of the query have one each.
 type post struct{ lo, hi uint32 }
 
 func (p post) len() uint32 { return p.hi - p.lo }
@@ -112,32 +112,24 @@ func (f *finder) find(x *index, query string, m Measure, alpha float64) []int32 
 		return nil
 	}
 	least := m.least(q, lo, alpha)
-	first, behind := x.bySize[lo], x.bySize[hi+1]
 	f.posts = f.posts[:0]
 	empty := 0
 	for i, g := range f.grams {
+		var p post
 		if i > 0 && g == f.grams[i-1] {
-			f.posts = append(f.posts, f.posts[i-1])
-		} else {
-			f.posts = append(f.posts, x.post(g, first, behind))
+			p = f.posts[i-1]
+		} else if k, ok := x.lists[g]; ok {
+			p = post{x.starts[k], x.starts[k+1]}
 		}
-		if f.posts[i].len() == 0 {
+		f.posts = append(f.posts, p)
+		if p.len() == 0 {
 			if empty++; q-empty < least {
 				return nil
 			}
 		}
 	}
-	f.count(x, least)
+	f.count(x, least, x.bySize[lo], x.bySize[hi+1])
 	return f.ordered(x, q, m, alpha)
-}
-
-// post is the part of a trigram's list whose ranks are in [first, behind).
-func (x *index) post(g gram, first, behind uint32) post {
-	k, ok := x.lists[g]
-	if !ok {
-		return post{}
-	}
-	return x.between(post{x.starts[k], x.starts[k+1]}, first, behind)
 }
 
 func (x *index) between(p post, first, behind uint32) post {
@@ -164,23 +156,23 @@ func (x *index) holds(p post, rank uint32) bool {
 	return at < p.hi && x.ranks[at] == rank
 }
 
-// count gathers in f.cands, by rank, the names that at least so many lists hold,
-// and how many do. A name that does is in one of the rarest q-least+1; the others
-// are only asked about names found there.
-func (f *finder) count(x *index, least int) {
+// count gathers in f.cands, by rank, the names in [first, behind) that at least so
+// many lists hold, and how many do. A name that does is in one of any q-least+1
+// lists: it is sought in the shortest, and only those found there are counted.
+func (f *finder) count(x *index, least int, first, behind uint32) {
 	f.within = append(f.within[:0], f.posts...)
 	insertionSort(f.within)
 	q := len(f.within)
 	f.cands = f.cands[:0]
 	for i, p := range f.within {
 		if i < q-least+1 {
+			p = x.between(p, first, behind)
 			f.join(x.ranks[p.lo:p.hi])
 			continue
 		}
 		kept := f.cands[:0]
 		for _, c := range f.cands {
-			ahead := x.below(p, c.rank)
-			p.lo += ahead
+			p.lo += x.below(p, c.rank)
 			if p.lo < p.hi && x.ranks[p.lo] == c.rank {
 				c.num++
 			}

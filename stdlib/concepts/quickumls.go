@@ -242,8 +242,10 @@ func (q *quickUMLS) lookup(span string) []Match {
 		s = lower(s)
 	}
 	var found []Match
-	q.x1 = unique(compared(q.x1[:0], s))
-	for _, id := range q.f.find(q.x, decompose(s), q.opts.Similarity, q.opts.Threshold) {
+	for i, id := range q.f.find(q.x, decompose(s), q.opts.Similarity, q.opts.Threshold) {
+		if i == 0 {
+			q.x1 = unique(compared(q.x1[:0], s))
+		}
 		found = q.candidates(found, span, int(id))
 	}
 	slices.SortStableFunc(found, func(a, b Match) int { return cmp.Compare(b.rank(), a.rank()) })
