@@ -23,6 +23,7 @@ type index struct {
 	lists  map[gram]int32 // trigram to its list
 	starts []uint32       // list k is ranks[starts[k]:starts[k+1]]
 	ranks  []uint32       // ascending in every list
+	masks  []uint64       // of a list: bit maskBit(n) is set when it holds a name of size n
 	bySize []uint32       // names of size n are [bySize[n], bySize[n+1])
 	ids    []int32        // rank to the number that the name was given with
 }
@@ -63,16 +64,26 @@ func newIndex(n int, name func(i int) string) *index {
 		x.starts[k+1] = x.starts[k] + c
 	}
 	x.ranks = make([]uint32, x.starts[len(counts)])
+	x.masks = make([]uint64, len(counts))
 	fill := slices.Clone(x.starts)
 	for rank, id := range x.ids {
 		grams = indexed(grams[:0], name(int(id)))
 		for _, g := range unique(grams) {
 			k := x.lists[g]
 			x.ranks[fill[k]] = uint32(rank)
+			x.masks[k] |= 1 << maskBit(int(sizes[id]))
 			fill[k]++
 		}
 	}
 	return x
+}
+
+// maskBit is the bit of a size: two sizes share one, and all large ones the last.
+func maskBit(size int) int { return min(size/2, 63) }
+
+// maskOf is the bits of the sizes from lo to hi.
+func maskOf(lo, hi int) uint64 {
+	return (1<<(maskBit(hi)-maskBit(lo)+1) - 1) << maskBit(lo)
 }
 
 // unique sorts grams and drops repetitions, in place.
@@ -112,13 +123,14 @@ func (f *finder) find(x *index, query string, m Measure, alpha float64) []int32 
 		return nil
 	}
 	least := m.least(q, lo, alpha)
+	mask := maskOf(lo, hi)
 	f.posts = f.posts[:0]
 	empty := 0
 	for i, g := range f.grams {
 		var p post
 		if i > 0 && g == f.grams[i-1] {
 			p = f.posts[i-1]
-		} else if k, ok := x.lists[g]; ok {
+		} else if k, ok := x.lists[g]; ok && x.masks[k]&mask != 0 {
 			p = post{x.starts[k], x.starts[k+1]}
 		}
 		f.posts = append(f.posts, p)

@@ -1,16 +1,16 @@
 """Goldens of package concepts from QuickUMLS and spaCy.
 
-    python make_golden.py CAPTIONS DICTIONARY OUT [--full]
+    python make_golden.py CAPTIONS DICTIONARY
 
-CAPTIONS is validation_captions.txt of ROCO v1 (id, tab, caption), DICTIONARY disease_ontology_cui.tsv. Without --full OUT
-is golden.json.gz beside this file: the tokens and matches of every 40th caption, of made-up sentences and of random
-texts. With --full it holds all captions, for TestAllCaptions (LIGHTBOX_CONCEPTS_FULL names the file).
+CAPTIONS is validation_captions.txt of ROCO v1 (id, tab, caption), DICTIONARY disease_ontology_cui.tsv. golden.json.gz beside
+this file then holds the tokens and matches of made-up sentences and of random texts of words, and, of every 20 captions, hashes
+of their tokens and of their matches with the open dictionary: captions themselves are not copied.
 
 Needs quickumls 1.4.2, quickumls_simstring 1.1.5r1, unqlite, spaCy 3.8. No spaCy model is used: the pipeline is
 spacy.blank("en") with parts of speech and lemmas set from the lists in ../syntax.go, so that what is compared is
 QuickUMLS given tokens and tags. NLTK's stop words, which are a download, are taken from there too.
 """
-import gzip, json, os, random, re, sys, tempfile, types, zlib
+import gzip, hashlib, json, os, random, re, sys, tempfile, types, zlib
 
 import nltk, spacy
 from spacy.language import Language
@@ -59,7 +59,7 @@ def rows_mixed(dictionary, captions):
     out = []
     r = random.Random(7)
     words = sorted({w for c in captions[::7] for w in re.findall(r"[^\s]+", c)})
-    base = [row for row in rows_open(dictionary) if zlib.crc32(row[1].encode()) % 3 == 0]
+    base = [row for row in rows_open(dictionary) if zlib.crc32(row[1].encode()) % 11 == 0]
     stys = ["T047", "T191", "T023", "T082", "T033", "T060", "T080"]
     for k, (cui, name, _, _) in enumerate(base):
         out.append((cui, name, r.sample(stys, r.randint(1, 3)), r.choice("YN")))
@@ -70,7 +70,7 @@ def rows_mixed(dictionary, captions):
         if k % 6 == 0:
             out.append((cui, name.replace("e", "é", 1), None, r.choice("YN")))
             out.append((cui, name.replace("e", "e\u0301", 1), None, r.choice("YN")))
-    for k in range(1500):
+    for k in range(900):
         i = r.randrange(len(words) - 3)
         name = " ".join([r.choice(words) for _ in range(r.randint(1, 3))]) if k % 2 else words[i]
         out.append(("C9%06d" % (k // 2), name, [r.choice(stys)], r.choice("YN")))
@@ -116,45 +116,68 @@ def matches(q, doc, how):
     return [[[m["start"], m["end"], m["ngram"], m["term"], m["cui"], float(m["similarity"]), sorted(m["semtypes"]), m["preferred"]]
              for m in group] for group in q._match(doc, **how)]
 
-def random_texts(captions, n):
+def random_texts(captions, names, n):
     r = random.Random(3)
     words = [w for c in captions[::50] for w in c.split(" ")]
     odd = ["8)", "°C.", "e.g.", "isn't", "a.m.", "10mm", "3.5", "½", "μm", "non-small", "No", "no", "THE", "x.y", "fig.the", "(a)", "—",
            "  ", "\u00a0", "T1/T2", "US$5", "don’t", "neither", "time", "İ", "ΑΣ", "🙂", "10.0.0.1", "8.8.8.8", "www.a.org", "two"]
-    return [" ".join(r.choice(odd) if r.random() < .3 else r.choice(words) for _ in range(r.randint(0, 12))) for _ in range(n)]
+
+    def piece():
+        p = r.random()
+        if p < .3:
+            name = r.choice(names)
+            k = r.randrange(len(name))
+            return name if p < .12 else name[:k] + name[k + 1:] if p < .24 else name.capitalize() + r.choice(["s", ".", ",", ")"])
+        return r.choice(odd) if p < .5 else r.choice(words)
+
+    return [" ".join(piece() for _ in range(r.randint(0, 8))) for _ in range(n)]
 
 SENTENCES = ["spinal canal", "and abscess of liver", "carcinoma of the lung.", "the cyst, and cyst", "Liver abscess and pleural effusion (arrow).",
              "pneumonia", "CT scan of the chest", "acute respiratory distress syndrome", "no", "2019", "neither pneumonia nor tuberculosis",
              "lung cancers and cancer of lungs", "ab", "a", "", " ", "banana banana", "tumour tumour tumour"]
 
+def block(lines):
+    return hashlib.sha256("".join(lines).encode()).hexdigest()[:12]
+
+def blocks(items, describe, size=20):
+    return [block(describe(x) for x in items[k:k + size]) for k in range(0, len(items), size)]
+
+def describe_tokens(doc):
+    return "".join(f"{t.text}\t{t.idx} {bool(t.whitespace_):d}{t.is_punct:d}{t.is_space:d}{t.like_num:d} {t.pos_}\n" for t in doc) + "\n"
+
+def describe_matches(groups):
+    return "".join("".join(f"{m[0]} {m[1]} {m[2]}\t{m[3]}\t{m[4]} {m[5]:.17g} {','.join(m[6])} {m[7]}\n" for m in g) + "\n" for g in groups) + "\n"
+
 def main():
-    captions_path, dictionary, out = sys.argv[1:4]
-    full = "--full" in sys.argv
+    captions_path, dictionary = sys.argv[1:3]
     every = [line.rstrip("\n").partition("\t")[2] for line in open(captions_path, encoding="utf-8")]
-    texts = every if full else every[::40] + SENTENCES + random_texts(every, 150)
-    nlp = pipeline()
-    docs = [nlp(t) for t in texts]
-    data = {"versions": {"spacy": spacy.__version__, "quickumls": "1.4.2"}, "texts": texts, "runs": [],
-            "tokens": [[[t.text, t.idx, bool(t.whitespace_), t.is_punct, t.is_space, t.like_num, t.pos_] for t in d] for d in docs]}
-    nlp2 = spacy.blank("en")
-    data["rules"] = sorted([k] + [x[65] for x in [{kk if isinstance(kk, int) else 65: vv for kk, vv in a.items() if kk in (65, "ORTH")} for a in v]]
-                           for k, v in nlp2.tokenizer.rules.items())
     rows = {"open": rows_open(dictionary), "mixed": rows_mixed(dictionary, every)}
+    texts = SENTENCES + random_texts(every, [n for kind in ("open", "mixed") for _, n, _, _ in rows[kind] if len(n) < 40], 150)
+    nlp = pipeline()
+    docs, captions = [nlp(t) for t in texts], [nlp(t) for t in every]
+    data = {"versions": {"spacy": spacy.__version__, "quickumls": "1.4.2"}, "texts": texts, "runs": [], "captions": len(every),
+            "tokens": [[[t.text, t.idx, bool(t.whitespace_), t.is_punct, t.is_space, t.like_num, t.pos_] for t in d] for d in docs],
+            "rules": sorted([k] + [x.get(65, x.get("ORTH")) for x in v] for k, v in spacy.blank("en").tokenizer.rules.items()),
+            "blocks": {"tokens": blocks(captions, describe_tokens)}}
     data["mixed"] = rows["mixed"]
     with tempfile.TemporaryDirectory() as tmp:
         dest = {}
         for name, lower in (("open", True), ("mixed", False)):
             os.makedirs(os.path.join(tmp, name))
             dest[name] = install(rows[name], os.path.join(tmp, name), lower, False)
-        for name, init, how in CONFIGS if not full else CONFIGS[:1] + CONFIGS[4:5]:
+        for k, (name, init, how) in enumerate(CONFIGS):
             q = QuickUMLS(dest[name], **init)
-            picked = range(len(docs)) if full or not how else range(0, len(docs), 6)
-            data["runs"].append({"dictionary": name, "init": init, "how": how, "picked": list(picked),
+            picked = list(range(0, len(docs), 1 if k in (0, 4) else 5))
+            data["runs"].append({"dictionary": name, "init": init, "how": how, "picked": picked,
                                  "matches": [matches(q, docs[i], how) for i in picked]})
             print(name, init, how, sum(len(m) for m in data["runs"][-1]["matches"]), "spans", file=sys.stderr)
+            if k == 0:
+                found = [matches(q, d, how) for d in captions]
+                data["blocks"][name] = blocks(found, describe_matches)
+                print(len(found), "captions,", sum(map(len, found)), "spans", file=sys.stderr)
             q.cuisem_db.cui_db.close()
             q.cuisem_db.semtypes_db.close()
-    with open(out, "wb") as raw, gzip.GzipFile("", mode="wb", fileobj=raw, mtime=0, compresslevel=9) as f:
+    with open(os.path.join(HERE, "golden.json.gz"), "wb") as raw, gzip.GzipFile("", mode="wb", fileobj=raw, mtime=0, compresslevel=9) as f:
         f.write(json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode())
 
 if __name__ == "__main__":
