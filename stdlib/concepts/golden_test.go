@@ -277,7 +277,7 @@ func TestExceptions(t *testing.T) {
 // BenchmarkMatch times the matcher alone, with nothing remembered from before; see
 // testdata/bench.py.
 func BenchmarkMatch(b *testing.B) {
-	captions := rocoCaptions(b)[:1500]
+	captions := rocoCaptions(b)
 	d := Open()
 	d.index()
 	var before, after syscall.Rusage

@@ -81,11 +81,6 @@ func newIndex(n int, name func(i int) string) *index {
 // maskBit is the bit of a size: two sizes share one, and all large ones the last.
 func maskBit(size int) int { return min(size/2, 63) }
 
-// maskOf is the bits of the sizes from lo to hi.
-func maskOf(lo, hi int) uint64 {
-	return (1<<(maskBit(hi)-maskBit(lo)+1) - 1) << maskBit(lo)
-}
-
 // unique sorts grams and drops repetitions, in place.
 func unique(grams []gram) []gram {
 	slices.Sort(grams)
@@ -96,6 +91,7 @@ func unique(grams []gram) []gram {
 type finder struct {
 	grams  []gram
 	posts  []post
+	masks  []uint64 // of the posts
 	cands  []cand
 	other  []cand
 	found  []cand
@@ -122,26 +118,41 @@ func (f *finder) find(x *index, query string, m Measure, alpha float64) []int32 
 	if lo > hi {
 		return nil
 	}
-	least := m.least(q, lo, alpha)
-	mask := maskOf(lo, hi)
-	f.posts = f.posts[:0]
-	empty := 0
+	f.posts, f.masks = f.posts[:0], f.masks[:0]
 	for i, g := range f.grams {
 		var p post
+		var mask uint64
 		if i > 0 && g == f.grams[i-1] {
-			p = f.posts[i-1]
-		} else if k, ok := x.lists[g]; ok && x.masks[k]&mask != 0 {
-			p = post{x.starts[k], x.starts[k+1]}
+			p, mask = f.posts[i-1], f.masks[i-1]
+		} else if k, ok := x.lists[g]; ok {
+			p, mask = post{x.starts[k], x.starts[k+1]}, x.masks[k]
 		}
-		f.posts = append(f.posts, p)
-		if p.len() == 0 {
-			if empty++; q-empty < least {
-				return nil
-			}
-		}
+		f.posts, f.masks = append(f.posts, p), append(f.masks, mask)
 	}
-	f.count(x, least, x.bySize[lo], x.bySize[hi+1])
+	if lo, hi = f.narrow(lo, hi, func(size int) int { return m.least(q, size, alpha) }); lo > hi {
+		return nil
+	}
+	f.count(x, m.least(q, lo, alpha), x.bySize[lo], x.bySize[hi+1])
 	return f.ordered(x, q, m, alpha)
+}
+
+// narrow leaves out the sizes at both ends of [lo, hi] of which too few lists hold
+// any name.
+func (f *finder) narrow(lo, hi int, least func(size int) int) (int, int) {
+	enough := func(size int) bool {
+		n := 0
+		for _, m := range f.masks {
+			n += int(m >> maskBit(size) & 1)
+		}
+		return n >= least(size)
+	}
+	for lo <= hi && !enough(lo) {
+		lo++
+	}
+	for lo <= hi && !enough(hi) {
+		hi--
+	}
+	return lo, hi
 }
 
 func (x *index) between(p post, first, behind uint32) post {
