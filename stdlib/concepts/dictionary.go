@@ -91,14 +91,13 @@ func (d *Dictionary) of(i int) []entry {
 
 // builder gathers a dictionary.
 type builder struct {
-	d        *Dictionary
-	given    map[string]int32 // a name as given, to its number
-	keyed    map[string]int32 // a name decomposed, to its key
-	known    map[string]int32 // a CUI to its concept
-	sets     map[string]int32 // types to their set
-	pairs    map[uint64]struct{}
-	perKey   []keyEntry
-	nameKeys []int32
+	d      *Dictionary
+	given  map[string]int32 // a name as given, to its number
+	keyed  map[string]int32 // a name decomposed, to its key
+	known  map[string]int32 // a CUI to its concept
+	sets   map[string]int32 // types to their set
+	pairs  map[uint64]struct{}
+	perKey []keyEntry
 }
 
 type keyEntry struct {
