@@ -28,7 +28,7 @@ stdlib/models/llava  stdlib/models/llavanext  stdlib/models/moondream  stdlib/mo
 stdlib/models
 stdlib/lora
 stdlib/train  stdlib/generate  stdlib/inspect
-stdlib/modality  stdlib/score/encoders
+stdlib/modality  stdlib/concepts  stdlib/score/encoders
 stdlib/score/dual
 stdlib/score
 stdlib/paper
