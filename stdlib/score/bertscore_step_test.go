@@ -127,6 +127,55 @@ func TestBERTScoreKept(t *testing.T) {
 	}
 }
 
+// TestBERTScoreInterrupted: what was scored before an interruption is not encoded again.
+func TestBERTScoreInterrupted(t *testing.T) {
+	k := bertscoreGoldens(t).Kinds["bert"]
+	dir, kept := checkpointOf(t, k), t.TempDir()
+	var pairs [][2]string
+	for i := range 12 {
+		pairs = append(pairs, [2]string{fmt.Sprintf("a mass of %c in the liver", 'b'+i), fmt.Sprintf("a cyst %c", 'a'+i)})
+	}
+	b := BERTScore(BERTScoreOptions{Checkpoint: dir, Layer: 2}).each()[0].(output).Net.(bertscore)
+	run := func(most int64) ([]matched, int64, error) {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		_, m, c, ps, _ := openMatcher(t, dir, pairs, b)
+		m.chunk = 40
+		encoded := int64(0)
+		env := step.Env{
+			Cache: func(string) (string, error) { return kept, nil },
+			Progress: func(done, _ int64, _ string) {
+				if encoded = done; done >= most {
+					cancel()
+				}
+			},
+		}
+		sc := step.NewContext(ctx, env)
+		var err error
+		if m.kept, err = b.keep(sc, dir, c, m); err != nil {
+			t.Fatal(err)
+		}
+		out, err := m.score(sc, ps)
+		return out, encoded, err
+	}
+	_, before, err := run(100)
+	if err == nil {
+		t.Fatal("an interrupted run ended")
+	}
+	resumed, after, err := run(math.MaxInt64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept = t.TempDir()
+	want, all, err := run(math.MaxInt64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(resumed, want) || after == 0 || after >= all || before+after < all {
+		t.Errorf("%d tokens before and %d after the interruption, %d without one; the same scores: %v", before, after, all, slices.Equal(resumed, want))
+	}
+}
+
 // TestBERTScoreRehearsal: the default metric runs on a tiny checkpoint where the published one is not needed.
 func TestBERTScoreRehearsal(t *testing.T) {
 	leave := step.Enter(step.Scope{Rehearse: true})

@@ -85,7 +85,7 @@ def bench(name, d, layer, binary):
             best[3] = min(best[3], float(re.search(r"([\d.]+) cpu-s", out).group(1)))
             ours = float(re.search(r"([\d.]+) F\b", out).group(1))
         print(f"{name}, layer {layer}, {PAIRS} pairs, {threads} threads: bert_score {best[0]:.2f} s ({best[1]:.2f} processor s), lightbox {best[2]:.2f} s ({best[3]:.2f}): "
-              f"{best[0] / best[2]:.2f} times ({best[1] / best[3]:.2f}); mean F {f:.6f} and {ours:.6f}", flush=True)
+              f"{best[0] / best[2]:.2f} times ({best[1] / best[3]:.2f}); mean F {f:.4f} and {ours:.4f}", flush=True)
 
 
 with tempfile.TemporaryDirectory() as top:
