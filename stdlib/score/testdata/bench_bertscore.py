@@ -1,7 +1,7 @@
 """BERTScore with idf over pairs of real captions: bert_score and this package in turn, on the same processor, with the
 same checkpoints, loading left out.
 
-    python bench_bertscore.py [--pairs 100] [--threads 1 2] [--times 3] ../../../../shared/data/roco-text/validation_captions.txt bert deberta DIR:LAYER ...
+    python bench_bertscore.py ../../../../shared/data/roco-text/validation_captions.txt bert deberta DIR:LAYER ... [--pairs 100] [--threads 1 2] [--times 3]
 
 Checkpoints: bert (bert-base-uncased's sizes and its layer 9) and deberta (deberta-base's sizes and its layer 9) have random
 weights and a vocabulary learnt from the captions; others are directories. bert_score 0.3.13, transformers 4.49.0.
