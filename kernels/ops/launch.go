@@ -59,6 +59,12 @@ func i32(t *tensor.Tensor) []int32 {
 	return b.I32(off, t.Numel())
 }
 
+// u8 is the memory of a u8 tensor. Only within launch.
+func u8(t *tensor.Tensor) []uint8 {
+	b, off := block(t, tensor.U8)
+	return b.U8(off, t.Numel())
+}
+
 // half is the memory of an f16 tensor. Only within launch.
 func half(t *tensor.Tensor) []uint16 {
 	b, off := block(t, tensor.F16)
