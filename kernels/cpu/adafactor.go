@@ -5,9 +5,7 @@ import "math"
 // AdafactorArgs are the constants of one step of Adafactor (Shazeer and Stern, 2018) as transformers 5.23 does it
 // (optimization.py, Adafactor). Step counts from 1.
 type AdafactorArgs struct {
-	LR             float64 // the step size; with RelativeStep a factor of the one that Adafactor chooses
-	RelativeStep   bool    // min(1e-2, 1/√step), or with WarmupInit min(1e-6·step, 1/√step)
-	WarmupInit     bool
+	LR             float64 // the step size: given, or AdafactorRelative
 	ScaleParameter bool    // times max(Eps2, root mean square of the parameter)
 	Eps1, Eps2     float64 // added to squared gradients; the least scale of a parameter
 	ClipThreshold  float64 // greatest root mean square of an update before its step size
@@ -20,16 +18,14 @@ type AdafactorArgs struct {
 // rate is the step size of a parameter p.
 func (a AdafactorArgs) rate(p []float32) float64 {
 	lr := a.LR
-	if a.RelativeStep {
-		lr *= AdafactorRelative(a.Step, a.WarmupInit)
-	}
 	if a.ScaleParameter {
 		lr *= max(a.Eps2, math.Sqrt(SumSquares(p)/float64(len(p))))
 	}
 	return lr
 }
 
-// AdafactorRelative is the step size that Adafactor chooses for itself.
+// AdafactorRelative is the step size that Adafactor chooses for itself in a step: min(1e-2, 1/√step), with warmup
+// min(1e-6·step, 1/√step).
 func AdafactorRelative(step int, warmup bool) float64 {
 	least := 1e-2
 	if warmup {

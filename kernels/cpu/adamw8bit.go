@@ -24,43 +24,30 @@ var (
 	unsignedMap = sync.OnceValue(func() *codes { return newCodes(dynamicMap(false)) })
 )
 
-// codes are the values of 8-bit codes, with a table that tells nearly where a number stands among them.
+// codes are the values of 8-bit codes, and a table of the codes nearest to 65,536 numbers from -1 to 1.
 type codes struct {
 	values [256]float32
-	start  [1 << (32 - codeShift)]uint8 // by a number's upper bits: the last code whose value is not above any such number
+	table  [1 << 16]uint8
 }
-
-// codeShift leaves sign, exponent and four bits of the fraction.
-const codeShift = 19
 
 func newCodes(values *[256]float32) *codes {
 	c := &codes{values: *values}
-	for i := range c.start {
-		least := uint32(i) << codeShift // of a negative number, the one with all lower bits set
-		if least>>31 == 1 {
-			least |= 1<<codeShift - 1
+	at := 0
+	for i := range c.table {
+		x := float32(float32(i)/tableHalf) - 1
+		for at < 255 && abs32(c.values[at+1]-x) < abs32(c.values[at]-x) {
+			at++
 		}
-		n, _ := slices.BinarySearchFunc(c.values[:], math.Float32frombits(least), func(v, x float32) int {
-			if v <= x {
-				return -1
-			}
-			return 1
-		})
-		c.start[i] = uint8(max(0, n-1))
+		c.table[i] = uint8(at)
 	}
 	return c
 }
 
-// nearest is the code whose value is nearest to x, of -1 to 1; the lower of two equally near.
-func (c *codes) nearest(x float32) uint8 {
-	at := c.start[math.Float32bits(x)>>codeShift]
-	for at < 255 && c.values[at+1] <= x {
-		at++
-	}
-	if at < 255 && c.values[at+1]-x < abs32(x-c.values[at]) {
-		at++
-	}
-	return at
+const tableHalf = (1<<16 - 1) / 2.0
+
+// code is that of x, of -1 to 1, by the nearest number of the table.
+func (c *codes) code(x float32) uint8 {
+	return c.table[uint16(float32(float32(x+1)*tableHalf)+0.5)]
 }
 
 func dynamicMap(signed bool) *[256]float32 {
@@ -99,13 +86,12 @@ func linspace(lo, hi float32, n int) []float32 {
 	return out
 }
 
-func abs32(x float32) float32 { return math.Float32frombits(math.Float32bits(x) &^ (1 << 31)) }
-
 // AdamW8bit is AdamW with moments of a byte an element: the code of a value of DynamicMap, signed for m and unsigned for
 // v, that is scaled by the greatest magnitude of its block of StateBlock elements (mMax, vMax). Moments are widened,
-// stepped as AdamW's are, used, and rounded to the nearest code (Dettmers et al., 2022). bitsandbytes 0.50.2 does the same
-// (optimizer_update_8bit_blockwise); its CPU build rounds by a table of 65,536 values of [-1, 1] instead, which is coarser
-// near zero, and its CUDA build keeps the sign of what rounds to zero.
+// stepped as AdamW's are, used, and rounded to codes again (Dettmers et al., 2022), as bitsandbytes 0.50.2 does on a CPU
+// (backends/cpu, optimizer_update_8bit_blockwise): rounding goes by a table of evenly spaced numbers, so that no value
+// beside greater ones is rounded to zero. On a GPU bitsandbytes rounds to the nearest code; a second moment that becomes
+// zero there lets the first one throw its parameter far away.
 func AdamW8bit(p, g []float32, m, v []uint8, mMax, vMax []float32, a AdamWArgs) {
 	s := adamWOf(a)
 	b1 := float32(a.Beta1)
@@ -129,17 +115,27 @@ func AdamW8bit(p, g []float32, m, v []uint8, mMax, vMax []float32, a AdamWArgs) 
 	})
 }
 
-// narrow rounds x to codes, times its greatest magnitude, which it gives; 1 where all are 0.
+// narrow rounds x to codes of values that are scaled by its greatest magnitude, which it gives.
 func narrow(out []uint8, x []float32, to *codes) float32 {
 	most := float32(0)
 	for _, v := range x {
 		most = max(most, abs32(v))
 	}
 	if most == 0 {
-		most = 1
+		clear(out)
+		return 0
+	}
+	scale := 1 / most
+	if math.IsInf(float64(scale), 0) { // of a subnormal number
+		for i, v := range x {
+			out[i] = to.code(v / most)
+		}
+		return most
 	}
 	for i, v := range x {
-		out[i] = to.nearest(v / most)
+		out[i] = to.code(max(-1, min(1, float32(v*scale))))
 	}
 	return most
 }
+
+func abs32(x float32) float32 { return math.Float32frombits(math.Float32bits(x) &^ (1 << 31)) }

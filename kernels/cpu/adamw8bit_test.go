@@ -27,32 +27,36 @@ func TestDynamicMap(t *testing.T) {
 	}
 }
 
-// The code found is that of a search through all of them.
-func TestNearest(t *testing.T) {
+// Rounding is to within a step of the table of the nearest code, and zero beside greater values is not the code of zero.
+func TestCodes(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	for _, signed := range []bool{true, false} {
-		to := DynamicMap(signed)
-		of := newCodes(to)
-		var xs []float32
-		for i := range 255 {
-			mid := (to[i] + to[i+1]) / 2
-			xs = append(xs, to[i], mid, math.Nextafter32(mid, -2), math.Nextafter32(mid, 2))
-		}
-		xs = append(xs, -1, 1e-38, -1e-38, -1e-45, 1e-45)
+	for _, c := range []*codes{signedMap(), unsignedMap()} {
 		for range 20_000 {
-			xs = append(xs, float32(math.Exp(-16*rng.Float64())*(2*float64(rng.IntN(2))-1)))
-		}
-		for _, x := range xs {
+			x := float32(math.Exp(-16 * rng.Float64()))
+			if c == signedMap() && rng.IntN(2) == 0 {
+				x = -x
+			}
 			best := 0
-			for i, v := range to {
-				if abs32(x-v) < abs32(x-to[best]) {
+			for i, v := range c.values {
+				if abs32(x-v) < abs32(x-c.values[best]) {
 					best = i
 				}
 			}
-			if got := of.nearest(x); int(got) != best {
-				t.Fatalf("signed %v: %v has the code %d, want %d", signed, x, got, best)
+			if d := abs32(x-c.values[c.code(x)]) - abs32(x-c.values[best]); d > 3.1e-5 {
+				t.Fatalf("%v has the code %d, whose value is %v further than that of %d", x, c.code(x), d, best)
 			}
 		}
+		if c.values[c.code(0)] == 0 || c.code(1) != 255 {
+			t.Errorf("0 has the code %d, 1 the code %d", c.code(0), c.code(1))
+		}
+	}
+	tiny := []float32{1e-45, 0, 3e-45}
+	out := make([]uint8, 3)
+	if most := narrow(out, tiny, unsignedMap()); most != tiny[2] || out[2] != 255 {
+		t.Errorf("subnormal numbers: scale %v, codes %v", most, out)
+	}
+	if most := narrow(out, make([]float32, 3), signedMap()); most != 0 || out[0] != 0 {
+		t.Errorf("zeros: scale %v, codes %v", most, out)
 	}
 }
 

@@ -26,7 +26,7 @@ func AdamW(p, g, m, v *tensor.Tensor, s AdamWStep) {
 // AdafactorStep are the constants of one optimiser step; Step counts from 1.
 type AdafactorStep = cpu.AdafactorArgs
 
-// AdafactorRelative is the step size that Adafactor chooses for itself.
+// AdafactorRelative is the step size that Adafactor chooses for itself in a step, counted from 1.
 func AdafactorRelative(step int, warmup bool) float64 { return cpu.AdafactorRelative(step, warmup) }
 
 // Adafactor updates p in place from the gradient g, and what is kept of it (all f32): of a p of two dimensions or more row
