@@ -32,6 +32,9 @@ func launch(name string, onCPU func(), ts ...*tensor.Tensor) {
 	m.Begin()
 	defer m.End()
 	onCPU()
+	if see := watcher.Load(); see != nil {
+		(*see)(name, ts)
+	}
 	runtime.KeepAlive(ts)
 }
 

@@ -193,6 +193,8 @@ func (e *Executor) context(ctx context.Context, p *Plan, it *Item, rec *recorder
 		Progress: rec.show.progress,
 		Log:      rec.log,
 		Metric:   rec.metric,
+		Timing:   rec.timing,
+		Sync:     rec.sync,
 		Scratch:  func() (string, error) { return e.o.Store.Scratch(it.Key) },
 		Once:     e.once.get,
 		Digest: func(path string) (string, error) {

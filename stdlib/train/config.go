@@ -35,6 +35,10 @@ type Config struct {
 	Prompt         string   // what each image is asked; "Describe the image."
 	Seed           uint64   // of order, initialisation and dropout; 0: the recipe's seed
 
+	// Divergence stops a training whose loss is this many times its running median, and at least 1 above it, in three steps
+	// in a row; 3; negative: never. A loss or gradient that is no number always stops it.
+	Divergence float64
+
 	EvalEvery int  // optimiser steps between losses on "valid"; 0: after each epoch
 	KeepBest  bool // keep the weights with the lowest loss on "valid" rather than the last
 
@@ -73,6 +77,7 @@ func (c Config) filled() Config {
 	deff(&c.Beta2, 0.999)
 	deff(&c.Eps, 1e-8)
 	deff(&c.ClipNorm, 1)
+	deff(&c.Divergence, 3)
 	if c.Prompt == "" {
 		c.Prompt = DefaultPrompt
 	}
@@ -85,7 +90,7 @@ func (c Config) check() []error {
 	for _, f := range []struct {
 		name string
 		v    float64
-	}{{"LR", c.LR}, {"WarmupRatio", c.WarmupRatio}, {"WeightDecay", c.WeightDecay}, {"Beta1", c.Beta1}, {"Beta2", c.Beta2}, {"Eps", c.Eps}, {"ClipNorm", c.ClipNorm}, {"Power", c.Power}, {"EndLR", c.EndLR}} {
+	}{{"LR", c.LR}, {"WarmupRatio", c.WarmupRatio}, {"WeightDecay", c.WeightDecay}, {"Beta1", c.Beta1}, {"Beta2", c.Beta2}, {"Eps", c.Eps}, {"ClipNorm", c.ClipNorm}, {"Power", c.Power}, {"EndLR", c.EndLR}, {"Divergence", c.Divergence}} {
 		if math.IsNaN(f.v) || math.IsInf(f.v, 0) {
 			bad("%s is %g: want a number", f.name, f.v)
 		}
@@ -109,6 +114,9 @@ func (c Config) check() []error {
 	}
 	if c.Beta1 < 0 || c.Beta1 >= 1 || c.Beta2 < 0 || c.Beta2 >= 1 {
 		bad("Beta1 and Beta2 are %g and %g: want 0 to below 1", c.Beta1, c.Beta2)
+	}
+	if c.Divergence > 0 && c.Divergence <= 1 {
+		bad("Divergence is %g: want how many times its median a loss may be, more than 1, or a negative number for no limit", c.Divergence)
 	}
 	if c.Eps < 0 {
 		bad("Eps is %g: want more than 0", c.Eps)

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"lightbox/kernels/ops"
@@ -54,7 +52,8 @@ type trainer struct {
 	seed      uint64
 	dev       *ops.Device
 	opt       *optimizer
-	evaluated int // the last step whose loss on "valid" is known
+	evaluated int    // the last step whose loss on "valid" is known
+	scratch   string // where checkpoints are
 	obj       objective
 	train     *source
 	valid     *source
@@ -95,6 +94,7 @@ func (t *trainer) run(ctx *step.Context) error {
 	if err != nil {
 		return err
 	}
+	t.scratch = scratch
 	if err := t.resume(scratch, ctx.Logf); err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func (t *trainer) run(ctx *step.Context) error {
 	saved, wait := time.Now(), checkpointEvery
 	for {
 		if err := ctx.Err(); err != nil {
-			return errors.Join(err, t.save(scratch))
+			return errors.Join(err, t.checkpoint(ctx))
 		}
 		if t.due(steps) {
 			if err := t.evaluate(ctx, steps); err != nil {
@@ -138,8 +138,8 @@ func (t *trainer) run(ctx *step.Context) error {
 		if err := t.step(ctx, batches, steps); err != nil {
 			return err
 		}
-		if began := time.Now(); began.Sub(saved) > wait {
-			if err := t.save(scratch); err != nil {
+		if began := time.Now(); began.Sub(saved) > wait && t.opt.High == 0 {
+			if err := t.checkpoint(ctx); err != nil {
 				return err
 			}
 			saved = time.Now()
@@ -173,8 +173,12 @@ func (t *trainer) step(ctx *step.Context, batches <-chan batch, steps int) error
 	}
 	loss := t.gradients(group, tokens)
 	norm := t.opt.norm()
-	if math.IsNaN(loss) || math.IsInf(loss, 0) || math.IsNaN(norm) || math.IsInf(norm, 0) {
-		return t.diverged(group, loss, norm)
+	if !finite(loss) || !finite(norm) {
+		return t.diverged(group, fmt.Sprintf("loss %g, gradient norm %g", loss, norm), t.firstBad(group, tokens))
+	}
+	if median, risen := t.opt.risen(loss, t.cfg.Divergence); risen {
+		return t.diverged(group, fmt.Sprintf("loss %.4g, gradient norm %.4g", loss, norm), fmt.Sprintf(
+			"the loss is more than %g times its running median, %.4g, for %d steps in a row (train.Config.Divergence)", t.cfg.Divergence, median, inRow))
 	}
 	rate := t.opt.rate()
 	t.opt.update(norm)
@@ -182,7 +186,17 @@ func (t *trainer) step(ctx *step.Context, batches <-chan batch, steps int) error
 	ctx.Metric("loss", done, loss)
 	ctx.Metric("lr", done, rate)
 	ctx.Metric("grad_norm", done, norm)
-	ctx.Progress(done, int64(steps), fmt.Sprintf("loss %.4f, %.0f %s/s", loss, float64(tokens)/time.Since(began).Seconds(), t.obj.unit))
+	images := 0
+	for _, b := range group {
+		images += b.images()
+	}
+	seconds := time.Since(began).Seconds()
+	memory := float64(t.dev.Held()) / 1e6
+	ctx.Timing("tokens_per_s", done, float64(tokens)/seconds)
+	ctx.Timing("images_per_s", done, float64(images)/seconds)
+	ctx.Timing("memory_mb", done, memory)
+	ctx.Progress(done, int64(steps), fmt.Sprintf("loss %.4f, gradient %.3g, lr %.3g, %.0f %s/s, %.1f images/s, %.0f MB",
+		loss, norm, rate, float64(tokens)/seconds, t.obj.unit, float64(images)/seconds, memory))
 	return nil
 }
 
@@ -210,27 +224,6 @@ func (t *trainer) tokens(b batch) int {
 		n += t.obj.tokens(x.Sample)
 	}
 	return n
-}
-
-// diverged says where a loss or gradient stopped being a number.
-func (t *trainer) diverged(group []batch, loss, norm float64) error {
-	var ids []string
-	for _, b := range group {
-		for _, i := range b.at {
-			ids = append(ids, t.train.example(i).ID)
-		}
-	}
-	where := "no single gradient is to blame"
-	for _, p := range t.opt.params {
-		if g := p.t.Grad(); g != nil {
-			if s := ops.SumSquares(g); math.IsNaN(s) || math.IsInf(s, 0) {
-				where = "the first bad gradient is that of " + p.name
-				break
-			}
-		}
-	}
-	return fmt.Errorf("training diverged at step %d: loss %g, gradient norm %g; %s; its examples: %s; a smaller LR than %g may help",
-		t.opt.Step+1, loss, norm, where, strings.Join(ids, ", "), t.cfg.LR)
 }
 
 // due tells whether the loss on "valid" is to be measured before the next step.
@@ -265,8 +258,8 @@ func (t *trainer) evaluate(ctx *step.Context, steps int) error {
 		sum += t.lossOf(b)
 	}
 	loss := sum / float64(tokens)
-	if math.IsNaN(loss) || math.IsInf(loss, 0) {
-		return fmt.Errorf("training diverged: after step %d the loss on valid is %g; a smaller LR than %g may help", t.opt.Step, loss, t.cfg.LR)
+	if !finite(loss) {
+		return fmt.Errorf("training diverged: after step %d the loss on valid is %g; %s", t.opt.Step, loss, t.advice())
 	}
 	t.evaluated = t.opt.Step
 	ctx.Metric("valid_loss", int64(t.opt.Step), loss)

@@ -27,6 +27,7 @@ type mark struct {
 	Step     int     `json:"step"` // steps done
 	BestStep int     `json:"best_step,omitempty"`
 	BestLoss float64 `json:"best_loss,omitempty"`
+	guard
 }
 
 func newOptimizer(dev *ops.Device, cfg Config, params []param) *optimizer {

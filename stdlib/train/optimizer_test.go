@@ -1,9 +1,12 @@
 package train
 
 import (
+	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -13,6 +16,8 @@ import (
 	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
 	"lightbox/stdlib/internal/testmodel"
+	"lightbox/stdlib/lora"
+	"lightbox/stdlib/models"
 )
 
 // packed are bytes; as floats, little-endian float32.
@@ -282,6 +287,49 @@ func TestOptimizerErrors(t *testing.T) {
 		errs := c.config.check()
 		if len(errs) != 1 || !strings.Contains(errs[0].Error(), c.want) {
 			t.Errorf("%+v: got %v, want one error with %q", c.config, errs, c.want)
+		}
+	}
+}
+
+// TestOptimizersDeterministic: with every optimiser a training gives the same bits on 1, 2 and 3 threads, and interrupted
+// at every moment that the loop looks at.
+func TestOptimizersDeterministic(t *testing.T) {
+	defer ops.SetThreads(0)
+	base, ctx := models.Load(testmodel.Checkpoint(t)), context.Background()
+	for _, c := range []Config{
+		{}, {Optimizer: AdamW8bit}, {Optimizer: Adafactor}, {Optimizer: Adafactor, Adafactor: Factored{Beta1: 0.9, ScaleParameter: true}},
+	} {
+		q := quick()
+		q.Epochs, q.Optimizer, q.Adafactor = 1, c.Optimizer, c.Adafactor
+		ref := loraRef(base, phantoms().Ref(), lora.Config{Rank: 96, Dropout: 0.2, TargetModules: []string{"q_proj", "up_proj"}}, q)
+		ops.SetThreads(1)
+		want, err := trained(t, testmodel.NewRunner(t), ctx, ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []int{2, 3} {
+			ops.SetThreads(n)
+			got, err := trained(t, testmodel.NewRunner(t), ctx, ref)
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("%q on %d threads: other bytes (%v)", c.Optimizer, n, err)
+			}
+		}
+		r := testmodel.NewRunner(t)
+		if _, err := r.Run(ctx, ref.Step().In[1]); err != nil {
+			t.Fatal(err)
+		}
+		for stops := 0; ; stops++ {
+			got, err := trained(t, r, &stopAfter{ctx, 4}, ref)
+			if errors.Is(err, context.Canceled) && stops < 50 {
+				continue
+			}
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("%q after %d interruptions: other bytes (%v)", c.Optimizer, stops, err)
+			}
+			if stops < 2 {
+				t.Errorf("%q was interrupted %d times only", c.Optimizer, stops)
+			}
+			break
 		}
 	}
 }

@@ -63,7 +63,7 @@ settings = [
     dict(lr=3e-3, scale_parameter=False, relative_step=False, weight_decay=0.1),
     dict(),
     dict(warmup_init=True, weight_decay=0.01),
-    dict(lr=2e-2, relative_step=False, beta1=0.9, clip_threshold=0.5, decay_rate=-0.6, eps=(1e-12, 0.4)),
+    dict(lr=2e-2, relative_step=False, beta1=0.9, clip_threshold=0.5, decay_rate=-0.6, eps=(1e-12, 0.4), weight_decay=0.2),
 ]
 for s in settings:
     out["adafactor"].append({"settings": s, "after": run(shapes, steps, lambda ps: Adafactor(ps, **s), lambda p, _: b64(p))})
