@@ -196,6 +196,7 @@ func (e *Executor) context(ctx context.Context, p *Plan, it *Item, rec *recorder
 		Timing:   rec.timing,
 		Sync:     rec.sync,
 		Scratch:  func() (string, error) { return e.o.Store.Scratch(it.Key) },
+		Cache:    e.o.Store.Cache,
 		Once:     e.once.get,
 		Digest: func(path string) (string, error) {
 			src, err := e.o.Digests.Digest(path)
