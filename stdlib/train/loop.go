@@ -174,7 +174,8 @@ func (t *trainer) step(ctx *step.Context, batches <-chan batch, steps int) error
 	loss := t.gradients(group, tokens)
 	norm := t.opt.norm()
 	if !finite(loss) || !finite(norm) {
-		return t.diverged(group, fmt.Sprintf("loss %g, gradient norm %g", loss, norm), t.firstBad(group, tokens))
+		where, of := t.firstBad(group, tokens)
+		return t.diverged(of, fmt.Sprintf("loss %g, gradient norm %g", loss, norm), where)
 	}
 	if median, risen := t.opt.risen(loss, t.cfg.Divergence); risen {
 		return t.diverged(group, fmt.Sprintf("loss %.4g, gradient norm %.4g", loss, norm), fmt.Sprintf(
@@ -204,17 +205,22 @@ func (t *trainer) step(ctx *step.Context, batches <-chan batch, steps int) error
 func (t *trainer) gradients(group []batch, tokens int) float64 {
 	t.opt.begin()
 	sum := 0.0
-	for pass, b := range group {
-		t.obj.begin(t.opt.Step, pass)
-		tape := tensor.NewTape()
-		loss, part := t.obj.loss(t.train, b, tape, 1/float32(tokens))
-		if loss.NeedsGrad() { // not where only the vision tower trains and no example has an image
-			tape.Backward(loss)
-		}
-		tape.Release()
-		sum += part
+	for i, b := range group {
+		sum += t.pass(i, b, tokens)
 	}
 	return sum / float64(tokens)
+}
+
+// pass runs the i-th pass of the next optimiser step, whose passes have so many tokens, and gives its summed loss.
+func (t *trainer) pass(i int, b batch, tokens int) float64 {
+	t.obj.begin(t.opt.Step, i)
+	tape := tensor.NewTape()
+	defer tape.Release()
+	loss, sum := t.obj.loss(t.train, b, tape, 1/float32(tokens))
+	if loss.NeedsGrad() { // not where only the vision tower trains and no example has an image
+		tape.Backward(loss)
+	}
+	return sum
 }
 
 // tokens is the weight of a batch in the mean.
