@@ -438,3 +438,26 @@ func TestVolatile(t *testing.T) {
 		t.Error("volatile is not what it should be")
 	}
 }
+
+// TestLeftScratch: checkpoints that a kill left beside their artifact are removed by the next run.
+func TestLeftScratch(t *testing.T) {
+	root := t.TempDir()
+	e := newExec(t, root, nil)
+	refs := slow(3, 0, 10)
+	runRefs(t, e, refs)
+	p, err := e.Plan(context.Background(), []step.Ref{refs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := e.Store().Scratch(p.Item(refs).Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(dir, "checkpoint"), "x")
+	if _, err := e.Run(context.Background(), p); err != nil {
+		t.Fatal(err)
+	}
+	if left, _ := os.ReadDir(filepath.Join(root, "scratch")); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
