@@ -44,6 +44,7 @@ func (e *Executor) Run(ctx context.Context, p *Plan) (*Report, error) {
 	for _, it := range p.Items {
 		if it.Status == Cached {
 			rep.Cached++
+			e.o.Store.DropScratch(it.Key)
 		}
 	}
 	run := p.Running()
@@ -193,6 +194,8 @@ func (e *Executor) context(ctx context.Context, p *Plan, it *Item, rec *recorder
 		Progress: rec.show.progress,
 		Log:      rec.log,
 		Metric:   rec.metric,
+		Timing:   rec.timing,
+		Sync:     rec.sync,
 		Scratch:  func() (string, error) { return e.o.Store.Scratch(it.Key) },
 		Cache:    e.o.Store.Cache,
 		Once:     e.once.get,

@@ -31,6 +31,14 @@ func TestCapacity(t *testing.T) {
 		{"adapters, batch 1", Config{BatchSize: 1}, adapters},
 		{"adapters, batch 8, checkpointing", Config{BatchSize: 8, GradientCheckpointing: true}, adapters},
 		{"adapters, batch 1, checkpointing", Config{BatchSize: 1, GradientCheckpointing: true}, adapters},
+		{"adapters, Adafactor", Config{BatchSize: 1, Optimizer: Adafactor}, adapters},
+		{"adapters, 8-bit AdamW", Config{BatchSize: 1, Optimizer: AdamW8bit}, adapters},
+		{"all weights, Adafactor", Config{BatchSize: 2, Optimizer: Adafactor}, func(_ *testing.T, m model.Model, _ *ops.Device, c Config) job {
+			return whole(m.Trainable(), c, nil)
+		}},
+		{"all weights, 8-bit AdamW", Config{BatchSize: 2, Optimizer: AdamW8bit}, func(_ *testing.T, m model.Model, _ *ops.Device, c Config) job {
+			return whole(m.Trainable(), c, nil)
+		}},
 		{"all weights, batch 2", Config{BatchSize: 2}, func(_ *testing.T, m model.Model, _ *ops.Device, c Config) job {
 			return whole(m.Trainable(), c, nil)
 		}},
