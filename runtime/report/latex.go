@@ -27,6 +27,7 @@ type latex struct {
 	b     strings.Builder
 	files Files
 	n     int
+	doc   bool // of a document: tables fit the line, long ones break across pages
 }
 
 func (l *latex) write(v view.View) {
@@ -56,7 +57,7 @@ func (l *latex) picture(file, caption string) {
 		fmt.Fprintf(&l.b, "%% a picture that is stored nowhere: %s\n", oneLine(caption))
 		return
 	}
-	fmt.Fprintf(&l.b, "\\begin{figure}[t]\n\\centering\n\\includegraphics[width=\\linewidth]{%s}\n\\caption{%s}\n\\end{figure}\n", file, escapeLaTeX(caption))
+	fmt.Fprintf(&l.b, "\\begin{figure}[%s]\n\\centering\n\\includegraphics[width=\\linewidth]{%s}\n\\caption{%s}\n\\end{figure}\n", l.place(), file, escapeLaTeX(caption))
 }
 
 // paragraphs are a Markdown text's words without its marks.
@@ -70,16 +71,16 @@ func paragraphs(md string) string {
 
 func (l *latex) table(t view.Table) {
 	n := columnsOf(t)
-	var spec strings.Builder
-	for c := range n {
-		spec.WriteString(alignLetter(alignOf(t, view.Cell{}, c)))
+	if l.doc && len(t.Rows) > longRows {
+		l.longGrid(t, n, columnSpec(t, n))
+		return
 	}
-	l.b.WriteString("\\begin{table}[t]\n\\centering\n")
+	l.b.WriteString("\\begin{table}[" + l.place() + "]\n\\centering\n")
 	if caption := strings.TrimSpace(sentence(t.Title) + " " + t.Caption); caption != "" {
 		fmt.Fprintf(&l.b, "\\caption{%s}\n", escapeLaTeX(caption))
 	}
 	if n > 0 {
-		l.grid(t, n, spec.String())
+		l.grid(t, n)
 	}
 	for i, f := range t.Footer {
 		if i == 0 {
@@ -94,8 +95,35 @@ func (l *latex) table(t view.Table) {
 	l.b.WriteString("\\end{table}\n")
 }
 
-func (l *latex) grid(t view.Table, n int, spec string) {
-	fmt.Fprintf(&l.b, "\\begin{tabular}{%s}\n\\toprule\n", spec)
+// place is where floats may go.
+func (l *latex) place() string {
+	if l.doc {
+		return "!htbp"
+	}
+	return "t"
+}
+
+func (l *latex) grid(t view.Table, n int) {
+	var spec strings.Builder
+	for c := range n {
+		spec.WriteString(alignLetter(alignOf(t, view.Cell{}, c)))
+	}
+	if l.doc { // no wider than the line
+		l.b.WriteString("\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n")
+		spec.Reset()
+		spec.WriteString(columnSpec(t, n))
+	}
+	fmt.Fprintf(&l.b, "\\begin{tabular}{%s}\n\\toprule\n", &spec)
+	l.head(t, n)
+	l.rows(t, n)
+	l.b.WriteString("\\bottomrule\n\\end{tabular}")
+	if l.doc {
+		l.b.WriteString("}")
+	}
+	l.b.WriteString("\n")
+}
+
+func (l *latex) head(t view.Table, n int) {
 	for i, h := range t.Header {
 		l.row(t, h, n, true)
 		if i < len(t.Header)-1 {
@@ -105,6 +133,9 @@ func (l *latex) grid(t view.Table, n int, spec string) {
 	if len(t.Header) > 0 {
 		l.b.WriteString("\\midrule\n")
 	}
+}
+
+func (l *latex) rows(t view.Table, n int) {
 	for i, r := range t.Rows {
 		if r.Rule && i > 0 {
 			l.b.WriteString("\\midrule\n")
@@ -115,7 +146,6 @@ func (l *latex) grid(t view.Table, n int, spec string) {
 		}
 		l.row(t, r.Cells, n, false)
 	}
-	l.b.WriteString("\\bottomrule\n\\end{tabular}\n")
 }
 
 func sentence(s string) string {
@@ -187,11 +217,3 @@ func guard(s string) string {
 	}
 	return s
 }
-
-var latexEscapes = strings.NewReplacer(`\`, `\textbackslash{}`, "{", `\{`, "}", `\}`, "$", `\$`, "&", `\&`, "#", `\#`, "_", `\_`,
-	"%", `\%`, "~", `\textasciitilde{}`, "^", `\textasciicircum{}`, "<", `\textless{}`, ">", `\textgreater{}`, "|", `\textbar{}`,
-	`"`, "''", "`", `\textasciigrave{}`, "–", "--", "—", "---", "−", "$-$", "±", `$\pm$`, "×", `$\times$`, "≤", `$\leq$`, "≥", `$\geq$`, "∼", `$\sim$`,
-	"µ", `$\mu$`, "μ", `$\mu$`, "°", `$^\circ$`, "Δ", `$\Delta$`, "²", "$^2$", "³", "$^3$", "…", `\ldots{}`, "→", `$\rightarrow$`, "\ufffd", "?")
-
-// escapeLaTeX makes a text stand for itself, on one line.
-func escapeLaTeX(s string) string { return latexEscapes.Replace(oneLine(s)) }

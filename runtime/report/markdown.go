@@ -129,3 +129,64 @@ func escapeMarkdown(s string) string {
 	}
 	return s
 }
+
+// MarkdownDocument writes a document as forges render it. Its pictures go to
+// files beside it.
+func MarkdownDocument(w io.Writer, d Document, beside *Beside) error {
+	var b strings.Builder
+	par := func(s string) {
+		if s = strings.TrimSpace(s); s != "" {
+			b.WriteString(s + "\n\n")
+		}
+	}
+	par("# " + escapeMarkdown(d.Title))
+	if d.Rehearsal != "" {
+		par("> **" + escapeMarkdown(d.Rehearsal) + "**")
+	}
+	par(d.Intro)
+	par(escapeMarkdown(strings.Join(d.Facts, "; ")))
+	if len(d.Missing) > 0 {
+		par("Not in the store, and so not here:\n\n- " + strings.Join(d.Missing, "\n- "))
+	}
+	show := func(name string, v view.View) {
+		m := markdown{files: beside.keep(name, v, ".svg", ".png")}
+		m.write(v)
+		par(m.b.String())
+	}
+	for _, c := range d.Cells {
+		if c.Title != "" {
+			par("## " + c.Title)
+		}
+		par(c.Markdown)
+		for _, r := range c.Results {
+			show(r.Name, r.show())
+		}
+	}
+	if len(d.Films) > 0 {
+		par("## Captions")
+		par(escapeMarkdown(d.FilmNote))
+		for i, f := range d.Films {
+			par(filmTitle(f))
+			if len(f.PNG) > 0 {
+				par(fmt.Sprintf("![%s](<%s>)", escapeMarkdown(f.ID), beside.add(filmFile(i, f), f.PNG)))
+			}
+			show("", filmTable(f))
+		}
+	}
+	par("## Provenance")
+	if d.Origin != nil {
+		show("origin", d.Origin)
+	}
+	if d.Command != "" {
+		par("Made again by `" + d.Command + "`")
+	}
+	if d.Source != "" {
+		fence := "```"
+		for strings.Contains(d.Source, fence) {
+			fence += "`"
+		}
+		par("<details><summary>The recipe</summary>\n\n" + fence + "go\n" + strings.TrimRight(d.Source, "\n") + "\n" + fence + "\n\n</details>")
+	}
+	_, err := io.WriteString(w, strings.TrimRight(b.String(), "\n")+"\n")
+	return err
+}

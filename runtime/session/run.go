@@ -104,6 +104,7 @@ func (s *Session) shown(e *exec.Executor, p *exec.Plan, vs []eval.Value) ([]Show
 		if err != nil {
 			return out, fmt.Errorf("%s: showing %s: %w", v.Var.Pos, v.Var.Name, err)
 		}
+		w = noted(w, s.basis(p, behind(p, v.Refs())).note())
 		if s.o.Rehearse {
 			w = rehearsed(w)
 		}
