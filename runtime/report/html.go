@@ -152,8 +152,12 @@ func (p *page) grid(t view.Table, n int) {
 	p.b.WriteString("</tbody>\n</table>\n")
 }
 
-// wideText is the length from which a cell's column of a document is kept wide.
-const wideText = 60
+// In a document a column is kept wide for a text of more than wideText bytes, and one of at most shortText does
+// not break.
+const (
+	wideText  = 60
+	shortText = 28
+)
 
 func class(names []string) string {
 	if len(names) == 0 {
@@ -189,6 +193,8 @@ func (p *page) cells(t view.Table, cells []view.Cell, element string, n int) {
 		}
 		if p.web && len(c.Text) > wideText {
 			classes = append(classes, "w")
+		} else if p.web && len(c.Text) <= shortText {
+			classes = append(classes, "k")
 		}
 		attrs, text := class(classes), strings.ReplaceAll(escapeHTML(c.Text), "\n", "<br>")
 		if p.raw {

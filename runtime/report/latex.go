@@ -57,7 +57,11 @@ func (l *latex) picture(file, caption string) {
 		fmt.Fprintf(&l.b, "%% a picture that is stored nowhere: %s\n", oneLine(caption))
 		return
 	}
-	fmt.Fprintf(&l.b, "\\begin{figure}[%s]\n\\centering\n\\includegraphics[width=\\linewidth]{%s}\n\\caption{%s}\n\\end{figure}\n", l.place(), file, escapeLaTeX(caption))
+	size := ""
+	if l.doc { // our figures are made for one column of two
+		size = ".7"
+	}
+	fmt.Fprintf(&l.b, "\\begin{figure}[%s]\n\\centering\n\\includegraphics[width=%s\\linewidth]{%s}\n\\caption{%s}\n\\end{figure}\n", l.place(), size, file, escapeLaTeX(caption))
 }
 
 // paragraphs are a Markdown text's words without its marks.
@@ -85,6 +89,9 @@ func (l *latex) table(t view.Table) {
 	for i, f := range t.Footer {
 		if i == 0 {
 			l.b.WriteString("\\par\\smallskip\\footnotesize\n")
+			if l.doc {
+				l.b.WriteString("\\raggedright\n")
+			}
 		}
 		end := "\\\\\n"
 		if i == len(t.Footer)-1 {
@@ -109,7 +116,7 @@ func (l *latex) grid(t view.Table, n int) {
 		spec.WriteString(alignLetter(alignOf(t, view.Cell{}, c)))
 	}
 	if l.doc { // no wider than the line
-		l.b.WriteString("\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n")
+		l.b.WriteString("\\small\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n")
 		spec.Reset()
 		spec.WriteString(columnSpec(t, n))
 	}
@@ -149,7 +156,7 @@ func (l *latex) rows(t view.Table, n int) {
 }
 
 func sentence(s string) string {
-	if s == "" || strings.HasSuffix(s, ".") {
+	if s = strings.TrimSpace(s); s == "" || strings.HasSuffix(s, ".") {
 		return s
 	}
 	return s + "."

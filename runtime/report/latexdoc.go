@@ -74,7 +74,7 @@ func (l *latexDocument) body(d Document) {
 		l.b.WriteString("\\FloatBarrier\n")
 	}
 	if len(d.Films) > 0 {
-		l.b.WriteString("\\section{Captions}\n\n")
+		l.b.WriteString("\\section{Images and captions}\n\n")
 		l.prose(d.FilmNote)
 		for i, f := range d.Films {
 			l.film(i, f)
@@ -224,7 +224,7 @@ func columnSpec(t view.Table, n int) string {
 			narrow += w + 2
 		}
 	}
-	rest := max(.3, .98-float64(narrow)/95-.03*float64(n)) // a line has about 95 characters
+	rest := max(.5, .98-float64(narrow)/105-.025*float64(n)) // a line has about 105 characters of this size
 	var b strings.Builder
 	for c := range n {
 		if longest[c] > wide {
@@ -237,11 +237,11 @@ func columnSpec(t view.Table, n int) string {
 }
 
 // longRows is the number of rows from which a table of a document may break across pages.
-const longRows = 30
+const longRows = 45
 
 // longGrid is a table that breaks across pages.
 func (l *latex) longGrid(t view.Table, n int, spec string) {
-	l.b.WriteString("{\\footnotesize\n")
+	l.b.WriteString("{\\footnotesize\\setlength{\\tabcolsep}{4pt}\n")
 	fmt.Fprintf(&l.b, "\\begin{longtable}{%s}\n", spec)
 	if caption := strings.TrimSpace(sentence(t.Title) + " " + t.Caption); caption != "" {
 		fmt.Fprintf(&l.b, "\\caption{%s}\\\\\n", escapeLaTeX(caption))

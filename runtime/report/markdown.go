@@ -163,7 +163,7 @@ func MarkdownDocument(w io.Writer, d Document, beside *Beside) error {
 		}
 	}
 	if len(d.Films) > 0 {
-		par("## Captions")
+		par("## Images and captions")
 		par(escapeMarkdown(d.FilmNote))
 		for i, f := range d.Films {
 			par(filmTitle(f))

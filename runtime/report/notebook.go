@@ -52,7 +52,7 @@ func Notebook(w io.Writer, d Document) error {
 		}
 	}
 	if len(d.Films) > 0 {
-		n.markdown(strings.TrimSpace("## Captions\n\n"+escapeMarkdown(d.FilmNote)), nil)
+		n.markdown(strings.TrimSpace("## Images and captions\n\n"+escapeMarkdown(d.FilmNote)), nil)
 	}
 	for _, f := range d.Films {
 		n.film(f)

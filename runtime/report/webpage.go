@@ -79,7 +79,7 @@ func (p *page) top(d Document) {
 		}
 	}
 	if len(d.Films) > 0 {
-		p.b.WriteString("<li><a href=\"#captions\">Captions</a></li>")
+		p.b.WriteString("<li><a href=\"#captions\">Images and captions</a></li>")
 	}
 	p.b.WriteString("<li><a href=\"#origin\">Provenance</a></li></ol></nav>\n</header>\n")
 	if len(d.Missing) > 0 {
@@ -90,7 +90,11 @@ func (p *page) top(d Document) {
 }
 
 func (p *page) cell(i int, c Cell) {
-	fmt.Fprintf(&p.b, "<section id=\"cell-%d\">\n", i+1)
+	quiet := ""
+	if len(c.Results) == 0 {
+		quiet = " class=\"quiet\""
+	}
+	fmt.Fprintf(&p.b, "<section id=\"cell-%d\"%s>\n", i+1, quiet)
 	if c.Title != "" {
 		fmt.Fprintf(&p.b, "<h2>%s</h2>\n", inline(c.Title))
 	}
@@ -124,7 +128,7 @@ func (p *page) cell(i int, c Cell) {
 // captions is every picture with what was written about it, and the means to find one.
 func (p *page) captions(d Document) {
 	names := systems(d.Films)
-	p.b.WriteString("<section id=\"captions\">\n<h2>Captions</h2>\n")
+	p.b.WriteString("<section id=\"captions\">\n<h2>Images and captions</h2>\n")
 	if d.FilmNote != "" {
 		fmt.Fprintf(&p.b, "<p class=\"prose\">%s</p>\n", escapeHTML(d.FilmNote))
 	}

@@ -254,17 +254,13 @@ func within(a, b [][2]string) bool {
 // facts says what the results rest on: at the top in a line, at the end in full.
 func (s *Session) facts(d *report.Document, p *exec.Plan) {
 	b := s.basis(p, p.Items)
+	for _, k := range names(s.o.Set) {
+		d.Facts = append(d.Facts, "set "+k+"="+s.o.Set[k])
+	}
 	d.Facts = append(d.Facts, "seed "+strconv.FormatUint(s.Recipe.Meta.Seed, 10))
 	if len(b.devices) > 0 {
 		d.Facts = append(d.Facts, "made on "+strings.Join(b.devices, " and "))
-	}
-	d.Facts = append(d.Facts, "lightbox "+strings.Join(b.versions, ", "))
-	row := func(cells ...string) view.Row {
-		var r view.Row
-		for _, c := range cells {
-			r.Cells = append(r.Cells, view.Cell{Text: c})
-		}
-		return r
+		d.Facts = append(d.Facts, "lightbox "+strings.Join(b.versions, ", "))
 	}
 	about := view.Table{Header: [][]view.Cell{row("What", "Value").Cells}, Align: []view.Align{view.Left, view.Left}}
 	add := func(what, value string) {
@@ -282,9 +278,29 @@ func (s *Session) facts(d *report.Document, p *exec.Plan) {
 	for _, x := range b.rests {
 		add(strings.ToUpper(x.kind[:1])+x.kind[1:], x.name+", SHA-256 "+x.hash)
 	}
-	steps := view.Table{Caption: "Every step with its artifact in the store, and what it read from outside.",
-		Header: [][]view.Cell{row("Variable", "Operation", "Artifact", "Made", "Seconds", "On", "Files").Cells},
-		Align:  []view.Align{view.Left, view.Left, view.Left, view.Left, view.Right, view.Left, view.Left}}
+	origin := view.List{about}
+	if steps := stepTable(p); len(steps.Rows) > 0 {
+		origin = append(origin, steps)
+	}
+	d.Origin = origin
+}
+
+func row(cells ...string) view.Row {
+	var r view.Row
+	for _, c := range cells {
+		r.Cells = append(r.Cells, view.Cell{Text: c})
+	}
+	return r
+}
+
+// stepTable lists the steps that the store holds.
+func stepTable(p *exec.Plan) view.Table {
+	head := row("Variable", "Operation", "Artifact", "Made", "Seconds", "On", "Files").Cells
+	if !slices.ContainsFunc(p.Items, func(it *exec.Item) bool { return len(it.Sources) > 0 }) {
+		head = head[:len(head)-1]
+	}
+	t := view.Table{Caption: "Every step with its artifact in the store, and what it read from outside.", Header: [][]view.Cell{head},
+		Align: []view.Align{view.Left, view.Left, view.Left, view.Left, view.Right, view.Left}}
 	for _, it := range p.Items {
 		m := it.Manifest
 		if m == nil {
@@ -294,8 +310,10 @@ func (s *Session) facts(d *report.Document, p *exec.Plan) {
 		if n := len(it.Sources); n > 0 {
 			files = fmt.Sprintf("%d, SHA-256 %.12s", n, sourcesHash(it))
 		}
-		steps.Rows = append(steps.Rows, row(it.Name(), m.Op+" "+m.Version, m.Key.Short(), m.Made.UTC().Format("2006-01-02 15:04 UTC"),
-			strconv.FormatFloat(m.Seconds, 'f', 1, 64), device(m), files))
+		r := row(it.Name(), m.Op+" "+m.Version, m.Key.Short(), m.Made.UTC().Format("2006-01-02 15:04 UTC"),
+			strconv.FormatFloat(m.Seconds, 'f', 1, 64), device(m), files)
+		r.Cells = r.Cells[:len(head)]
+		t.Rows = append(t.Rows, r)
 	}
-	d.Origin = view.List{about, steps}
+	return t
 }
