@@ -112,7 +112,7 @@ RECIPE is a Go file, a directory that holds one, or the name of a built-in recip
 		c.recipeHelp(cmd, args)
 	})
 	root.AddCommand(c.runCommand(), c.rehearseCommand(), c.planCommand(), c.checkCommand(), c.showCommand(), c.replCommand(), c.verifyCommand(),
-		c.exportCommand(), c.gcCommand(), c.modelsCommand(), c.doctorCommand(), c.versionCommand())
+		c.exportCommand(), c.diffCommand(), c.gcCommand(), c.modelsCommand(), c.doctorCommand(), c.versionCommand())
 	root.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return nil

@@ -121,7 +121,7 @@ func (s *Session) result(p *exec.Plan, name, command string) (report.Result, str
 		return r, "", nil
 	}
 	if r.Films, err = s.strip(p, v, c); err == nil {
-		err = load(r.Films, c)
+		load(r.Films, c)
 	}
 	return r, "", err
 }
@@ -159,7 +159,7 @@ func (s *Session) strip(p *exec.Plan, v eval.Value, c view.Captioned) ([]view.Fi
 
 // load reads the films' pictures. One that cannot be read (its data is
 // elsewhere) leaves the film without.
-func load(films []view.Film, c view.Captioned) error {
+func load(films []view.Film, c view.Captioned) {
 	for i, f := range films {
 		if f.PNG != nil {
 			continue
@@ -168,14 +168,13 @@ func load(films []view.Film, c view.Captioned) error {
 			films[i].PNG = png
 		}
 	}
-	return nil
 }
 
-// films joins the captions of all variables, displayed or not, by example.
-func (s *Session) films(p *exec.Plan, most int) ([]view.Film, string, error) {
-	var all []view.Film
+// collect joins the captions of all variables, displayed or not, by example. The
+// map says who can load each picture.
+func (s *Session) collect(p *exec.Plan) (all []view.Film, pictures map[string]view.Captioned, err error) {
 	at := map[string]int{}
-	pictures := map[string]view.Captioned{} // by image
+	pictures = map[string]view.Captioned{}
 	for _, v := range s.Values.Values {
 		c, ok := v.Any().(view.Captioned)
 		if !ok || len(absent(p, v.Refs())) > 0 {
@@ -183,7 +182,7 @@ func (s *Session) films(p *exec.Plan, most int) ([]view.Film, string, error) {
 		}
 		list, err := s.strip(p, v, c)
 		if err != nil {
-			return nil, "", err
+			return nil, nil, err
 		}
 		for _, f := range list {
 			if pictures[f.Image] == nil {
@@ -198,6 +197,15 @@ func (s *Session) films(p *exec.Plan, most int) ([]view.Film, string, error) {
 			all = append(all, f)
 		}
 	}
+	return all, pictures, nil
+}
+
+// films are those captions, of at most most pictures, with the pictures.
+func (s *Session) films(p *exec.Plan, most int) ([]view.Film, string, error) {
+	all, pictures, err := s.collect(p)
+	if err != nil {
+		return nil, "", err
+	}
 	note := ""
 	if n := len(all); most > 0 && n > most {
 		picked := make([]view.Film, most)
@@ -209,7 +217,7 @@ func (s *Session) films(p *exec.Plan, most int) ([]view.Film, string, error) {
 	}
 	dark := 0
 	for i := range all {
-		_ = load(all[i:i+1], pictures[all[i].Image])
+		load(all[i:i+1], pictures[all[i].Image])
 		if len(all[i].PNG) == 0 {
 			dark++
 		}

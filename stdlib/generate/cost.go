@@ -91,7 +91,9 @@ func measure(m model.Model, o Options, sample *model.Sample, batch int) (usage, 
 			seqs[i] = &sequence{sample: sample}
 		}
 		var spent [4]ops.Spent
-		last, _ := prefill(context.Background(), m, o, seqs) // no error: the context does not end
+		room := o
+		room.MaxNewTokens = max(o.MaxNewTokens, len(spent)-1)   // also where fewer are wanted, these are written
+		last, _ := prefill(context.Background(), m, room, seqs) // no error: the context does not end
 		for i := 1; i < len(spent); i++ {
 			spent[i] = on.Spent()
 			last = advance(m, seqs, last)
