@@ -195,6 +195,16 @@ func quoted(args []string) string {
 	return strings.Join(out, " ")
 }
 
+// takesValue reports whether an argument is a flag whose value is the next one.
+func takesValue(cmd *cobra.Command, arg string) bool {
+	name, ok := strings.CutPrefix(arg, "--")
+	if !ok {
+		return false
+	}
+	f := cmd.Flags().Lookup(name)
+	return f != nil && f.NoOptDefVal == ""
+}
+
 // recipeHelp lists the parameters of the recipe that -h was asked with.
 func (c *cli) recipeHelp(cmd *cobra.Command, args []string) {
 	if cmd.Flags().Lookup("set") == nil {
@@ -204,7 +214,7 @@ func (c *cli) recipeHelp(cmd *cobra.Command, args []string) {
 		if i == 0 && a == cmd.Name() || strings.HasPrefix(a, "-") {
 			continue
 		}
-		if i > 0 && (args[i-1] == "--set" || args[i-1] == "--store" || args[i-1] == "--only") {
+		if i > 0 && takesValue(cmd, args[i-1]) || session.IsLock(a) {
 			continue
 		}
 		r, err := session.Load(a)

@@ -8,7 +8,7 @@ import (
 	"lightbox/runtime/view"
 )
 
-// Markdown writes a view as GitHub's Markdown: best in bold, second in <u>,
+// Markdown writes a view as GitHub's Markdown: best in bold, second in <ins>,
 // groups as bold rows. Pictures are links to their files.
 func Markdown(w io.Writer, v view.View, files Files) error {
 	m := markdown{files: files}
@@ -113,7 +113,7 @@ func markdownCell(c view.Cell) string {
 	case c.Mark == view.Best:
 		return "**" + s + "**"
 	case c.Mark == view.Second:
-		return "<u>" + s + "</u>"
+		return "<ins>" + s + "</ins>"
 	}
 	return s
 }
