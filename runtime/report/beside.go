@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path"
@@ -51,7 +52,24 @@ func (b *Beside) keep(name string, v view.View, forms ...string) Files {
 }
 
 // filmFile names the picture of a film: its place among the films, and its id.
-func filmFile(i int, f view.Film) string { return fmt.Sprintf("film-%d-%s.png", i+1, safeName(f.ID)) }
+func filmFile(i int, f view.Film) string {
+	return fmt.Sprintf("film-%d-%s%s", i+1, safeName(f.ID), extOf(f.Picture))
+}
+
+// mimeOf is the type of a film's picture.
+func mimeOf(picture []byte) string {
+	if bytes.HasPrefix(picture, []byte("\xff\xd8")) {
+		return "image/jpeg"
+	}
+	return "image/png"
+}
+
+func extOf(picture []byte) string {
+	if mimeOf(picture) == "image/jpeg" {
+		return ".jpg"
+	}
+	return ".png"
+}
 
 // Write stores the pictures below dir, the document's directory, and returns
 // their paths. Without pictures nothing is created.

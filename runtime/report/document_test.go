@@ -35,7 +35,7 @@ func document() Document {
 			}},
 		},
 		Films: []view.Film{
-			{ID: "b1", Image: "i1", PNG: onePixel, Modality: "CT", Reference: "a cyst", Captions: []view.Caption{
+			{ID: "b1", Image: "i1", Picture: onePixel, Modality: "CT", Reference: "a cyst", Captions: []view.Caption{
 				{Labels: label("base"), Text: "a cat", Image: "i1", Scores: score("0.1")}, {Labels: label("LoRA"), Text: "a CYST of the liver", Image: "i1", Scores: score("0.9")}}},
 			{ID: "b2", Image: "i2", Modality: "MRI", Reference: "a mass", Captions: []view.Caption{
 				{Labels: label("base"), Text: evil, Image: "i2"}, {Labels: label("LoRA"), Text: "", Image: "i1"}}},

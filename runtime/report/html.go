@@ -143,7 +143,7 @@ func (p *page) grid(t view.Table, n int) {
 		}
 		p.b.WriteString("<tr" + class(classes) + ">")
 		if r.Group {
-			fmt.Fprintf(&p.b, "<td colspan=\"%d\">%s</td>", n, escapeHTML(groupText(r)))
+			p.group(r, n)
 		} else {
 			p.cells(t, r.Cells, "td", n)
 		}
@@ -158,6 +158,14 @@ const (
 	wideText  = 60
 	shortText = 28
 )
+
+func (p *page) group(r view.Row, n int) {
+	text, style := escapeHTML(groupText(r)), ""
+	if p.raw {
+		text, style = "<i>"+text+"</i>", " style=\"text-align:left\""
+	}
+	fmt.Fprintf(&p.b, "<td colspan=\"%d\"%s>%s</td>", n, style, text)
+}
 
 func class(names []string) string {
 	if len(names) == 0 {

@@ -104,8 +104,8 @@ func (l *latexDocument) show(name string, v view.View) {
 // film is a picture with its texts beside it.
 func (l *latexDocument) film(i int, f view.Film) {
 	l.b.WriteString("\\noindent\\begin{minipage}[t]{.26\\linewidth}\\vspace{0pt}\n")
-	if len(f.PNG) > 0 {
-		fmt.Fprintf(&l.b, "\\includegraphics[width=\\linewidth]{%s}\n", l.beside.add(filmFile(i, f), f.PNG))
+	if len(f.Picture) > 0 {
+		fmt.Fprintf(&l.b, "\\includegraphics[width=\\linewidth]{%s}\n", l.beside.add(filmFile(i, f), f.Picture))
 	}
 	fmt.Fprintf(&l.b, "\n{\\footnotesize %s}\n\\end{minipage}\\hfill\n\\begin{minipage}[t]{.70\\linewidth}\\vspace{0pt}\\small\\raggedright\n", inlineLaTeX(filmTitle(f)))
 	if f.Reference != "" {

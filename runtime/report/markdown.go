@@ -167,8 +167,8 @@ func MarkdownDocument(w io.Writer, d Document, beside *Beside) error {
 		par(escapeMarkdown(d.FilmNote))
 		for i, f := range d.Films {
 			par(filmTitle(f))
-			if len(f.PNG) > 0 {
-				par(fmt.Sprintf("![%s](<%s>)", escapeMarkdown(f.ID), beside.add(filmFile(i, f), f.PNG)))
+			if len(f.Picture) > 0 {
+				par(fmt.Sprintf("![%s](<%s>)", escapeMarkdown(f.ID), beside.add(filmFile(i, f), f.Picture)))
 			}
 			show("", filmTable(f))
 		}

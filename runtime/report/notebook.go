@@ -188,9 +188,10 @@ func outputsOf(v view.View) ([]notebookOutput, error) {
 func (n *notebookWriter) film(f view.Film) {
 	text := filmTitle(f) + "\n\n"
 	var attached map[string]map[string]string
-	if len(f.PNG) > 0 {
-		text += "![" + escapeMarkdown(f.ID) + "](attachment:image.png)\n\n"
-		attached = map[string]map[string]string{"image.png": {"image/png": base64.StdEncoding.EncodeToString(f.PNG)}}
+	if len(f.Picture) > 0 {
+		name := "image" + extOf(f.Picture)
+		text += "![" + escapeMarkdown(f.ID) + "](attachment:" + name + ")\n\n"
+		attached = map[string]map[string]string{name: {mimeOf(f.Picture): base64.StdEncoding.EncodeToString(f.Picture)}}
 	}
 	m := markdown{}
 	m.table(filmTable(f))

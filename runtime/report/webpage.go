@@ -158,8 +158,8 @@ func (p *page) captions(d Document) {
 // film is one picture beside its reference and captions; number gives systems the values of their filters.
 func (p *page) film(f view.Film, number map[string]int) {
 	fmt.Fprintf(&p.b, "<article class=\"film\" data-modality=\"%s\">\n<figure>", escapeHTML(f.Modality))
-	if len(f.PNG) > 0 {
-		fmt.Fprintf(&p.b, "<img alt=\"%s\" src=\"data:image/png;base64,%s\">", escapeHTML("Image of "+f.ID), base64.StdEncoding.EncodeToString(f.PNG))
+	if len(f.Picture) > 0 {
+		fmt.Fprintf(&p.b, "<img alt=\"%s\" src=\"data:%s;base64,%s\">", escapeHTML("Image of "+f.ID), mimeOf(f.Picture), base64.StdEncoding.EncodeToString(f.Picture))
 	} else {
 		p.b.WriteString("<div class=\"nopicture\">no picture</div>")
 	}

@@ -161,11 +161,8 @@ func (s *Session) strip(p *exec.Plan, v eval.Value, c view.Captioned) ([]view.Fi
 // elsewhere) leaves the film without.
 func load(films []view.Film, c view.Captioned) {
 	for i, f := range films {
-		if f.PNG != nil {
-			continue
-		}
 		if png, err := c.Picture(f.Image); err == nil {
-			films[i].PNG = png
+			films[i].Picture = small(png)
 		}
 	}
 }
@@ -218,7 +215,7 @@ func (s *Session) films(p *exec.Plan, most int) ([]view.Film, string, error) {
 	dark := 0
 	for i := range all {
 		load(all[i:i+1], pictures[all[i].Image])
-		if len(all[i].PNG) == 0 {
+		if len(all[i].Picture) == 0 {
 			dark++
 		}
 	}

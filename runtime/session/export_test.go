@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"image"
+	"image/png"
 	"os"
 	"path/filepath"
 	"strings"
@@ -177,5 +179,21 @@ func TestDiff(t *testing.T) {
 	}
 	if _, err := LockSide(filepath.Join(t.TempDir(), "x.lock.yaml")); err == nil || !strings.Contains(err.Error(), "no such lock file") {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestSmall(t *testing.T) {
+	for _, c := range []struct{ w, h, wantW, wantH int }{{24, 16, 24, 16}, {640, 10, 640, 10}, {1000, 500, 640, 320}, {3, 2000, 1, 640}} {
+		var b bytes.Buffer
+		if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, c.w, c.h))); err != nil {
+			t.Fatal(err)
+		}
+		got, format, err := image.DecodeConfig(bytes.NewReader(small(b.Bytes())))
+		if err != nil || got.Width != c.wantW || got.Height != c.wantH || (format == "png") != (c.w == c.wantW && c.h == c.wantH) {
+			t.Errorf("%d × %d: %s of %d × %d, %v", c.w, c.h, format, got.Width, got.Height, err)
+		}
+	}
+	if raw := []byte("no picture"); !bytes.Equal(small(raw), raw) {
+		t.Error("what is no picture was changed")
 	}
 }

@@ -6,7 +6,7 @@ type Film struct {
 	ID        string // the example's
 	Image     string // reference of the picture, for Captioned.Picture; may be ""
 	Name      string // the picture's, for people
-	PNG       []byte // may be empty: not loaded
+	Picture   []byte // PNG or JPEG; may be empty: not loaded
 	Modality  string // "" when unknown
 	Reference string
 	Captions  []Caption
