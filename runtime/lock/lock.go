@@ -2,7 +2,8 @@
 // of what a recipe gave: one entry per variable, sorted, so that merges stay
 // local and `lightbox verify` can say what changed.
 //
-// It knows the file and how two of them are compared. It does not run
+// It knows the file and how two of them are compared: Compare judges whether a
+// result was reproduced, Diff lists what two runs have in different ways. It does not run
 // anything, and does not know what an artifact or a table means: headline
 // numbers are read off the displayed tables.
 package lock

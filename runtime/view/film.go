@@ -5,7 +5,6 @@ package view
 type Film struct {
 	ID        string // the example's
 	Image     string // reference of the picture, for Captioned.Picture; may be ""
-	Name      string // the picture's, for people
 	Picture   []byte // PNG or JPEG; may be empty: not loaded
 	Modality  string // "" when unknown
 	Reference string

@@ -246,8 +246,7 @@ func (r *Rows) films() []view.Film {
 		if !ok {
 			k = len(out)
 			at[id] = k
-			ref := r.get(i, Image)
-			out = append(out, view.Film{ID: id, Image: ref, Name: imageName(ref), Modality: r.get(i, Modality), Reference: r.get(i, Reference)})
+			out = append(out, view.Film{ID: id, Image: r.get(i, Image), Modality: r.get(i, Modality), Reference: r.get(i, Reference)})
 		}
 		c := view.Caption{Text: r.get(i, Caption), Image: r.get(i, Image)}
 		for _, l := range r.Labels(i) {
