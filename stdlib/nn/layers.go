@@ -1,6 +1,9 @@
 package nn
 
 import (
+	"fmt"
+	"slices"
+
 	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
 )
@@ -13,7 +16,7 @@ type Linear struct {
 	// Transposed is how GPT-2's Conv1D stores its weight: y = x·W + b.
 	Transposed bool
 
-	Adapters []*LoRA // the LoRA slot: added in this order
+	Adapters []*LoRA // the LoRA slot: added in this order, each to its Part of the rows
 }
 
 // NewLinear returns a layer of in -> out features.
@@ -49,21 +52,69 @@ func (l *Linear) Forward(x *tensor.Tensor) *tensor.Tensor {
 	if l.Bias != nil {
 		bias = l.Bias.T()
 	}
+	rows := x.Numel() / l.In()
 	if l.Transposed {
-		y := ops.MatMul(x, l.Weight.T(), bias) // (..., out)
-		for _, a := range l.Adapters {
-			y = ops.Add(y, a.Forward(x))
-		}
-		return y
+		return more(ops.MatMul(x, l.Weight.T(), bias), x, l.Adapters, rows) // (..., out)
 	}
-	if len(l.Adapters) == 0 {
+	first, rest := l.first(rows)
+	if len(first) == 0 {
 		return ops.Linear(x, l.Weight.T(), bias) // (..., out)
 	}
-	y := ops.LinearLoRA(x, l.Weight.T(), bias, l.Adapters[0].adapter()) // (..., out)
-	for _, a := range l.Adapters[1:] {
-		y = ops.Add(y, a.Forward(x))
+	return more(ops.LinearLoRA(x, l.Weight.T(), bias, first...), x, rest, rows) // (..., out)
+}
+
+// first gives those adapters that no earlier one shares a row with, in the order of their rows, and the rest.
+func (l *Linear) first(rows int) (first []ops.Adapter, rest []*LoRA) {
+	for _, a := range l.Adapters {
+		lo, hi := a.Part.rows(rows)
+		if lo == hi && rows > 0 {
+			continue
+		}
+		at := len(first)
+		for at > 0 && first[at-1].Lo >= hi {
+			at--
+		}
+		if at > 0 && first[at-1].Hi > lo {
+			rest = append(rest, a)
+			continue
+		}
+		k := a.adapter()
+		k.Lo, k.Hi = lo, hi
+		first = slices.Insert(first, at, k)
+	}
+	return first, rest
+}
+
+// more is y (..., out) with what the adapters make of their rows of x added, one after another.
+func more(y, x *tensor.Tensor, adapters []*LoRA, rows int) *tensor.Tensor {
+	for _, a := range adapters {
+		switch lo, hi := a.Part.rows(rows); {
+		case lo == 0 && hi == rows:
+			y = ops.Add(y, a.Forward(x))
+		case lo < hi:
+			part := a.Forward(x.Reshape(rows, -1).Rows(lo, hi)) // (hi-lo, out)
+			y = ops.AddAt(y.Reshape(rows, -1), lo, part).Reshape(y.Shape()...)
+		}
 	}
 	return y
+}
+
+// Part is which rows of a pass are one adapter's, where several adapters share it: the pass is a row of Of equal pieces,
+// such as batches or sequences, and pieces Lo to Hi are the adapter's. Every Linear has as many rows of each piece, since
+// rows stand in the order of the samples and what is not a sample's (latents, positions) is repeated before it meets a
+// Linear.
+type Part struct{ Lo, Hi, Of int }
+
+// rows gives the part of n rows; nil is all of them.
+func (p *Part) rows(n int) (lo, hi int) {
+	if p == nil {
+		return 0, n
+	}
+	if p.Of < 1 || p.Lo < 0 || p.Hi < p.Lo || p.Hi > p.Of || n%p.Of != 0 {
+		panic(fmt.Sprintf("nn: %d rows in pieces [%d, %d) of %d", n, p.Lo, p.Hi, p.Of))
+	}
+	each := n / p.Of
+	return p.Lo * each, p.Hi * each
 }
 
 // Noise drives dropout during training: the counter-based generator's seed and
@@ -82,6 +133,7 @@ type LoRA struct {
 	Dropout float64
 	Stream  uint64 // number of the adapted layer within the model
 	Noise   *Noise // shared by the model's adapters; nil at inference
+	Part    *Part  // the rows that it serves, shared likewise; nil: all
 }
 
 // adapter is the LoRA as the kernels take it, with this pass's dropout.
