@@ -12,17 +12,14 @@ import (
 	"strings"
 
 	"lightbox/kernels/ops"
-	"lightbox/kernels/tensor"
 	"lightbox/stdlib/safetensors"
 )
 
 // A state is all that a step leaves behind.
 type state struct {
-	Step      int     `json:"step"`                // optimiser steps done
-	Evaluated int     `json:"evaluated,omitempty"` // the last step whose loss on "valid" is known
-	BestStep  int     `json:"best_step,omitempty"`
-	BestLoss  float64 `json:"best_loss,omitempty"`
-	CRC       uint32  `json:"crc"` // of the fields above and all tensors, in the order of their names
+	mark
+	Evaluated int    `json:"evaluated,omitempty"` // the last step whose loss on "valid" is known
+	CRC       uint32 `json:"crc"`                 // of the fields above and all tensors, in the order of their names
 }
 
 // sum begins the checksum with the state's own fields.
@@ -32,31 +29,15 @@ func (s state) sum() uint32 {
 
 const checkpointPrefix = "checkpoint-"
 
-// tensors names everything that a checkpoint holds.
-func (t *trainer) tensors() map[string]*tensor.Tensor {
-	all := map[string]*tensor.Tensor{}
-	for i, p := range t.params {
-		all["param."+p.name] = p.t
-		if t.m[i] != nil {
-			all["m."+p.name] = t.m[i]
-			all["v."+p.name] = t.v[i]
-		}
-		if t.best != nil {
-			all["best."+p.name] = t.best[i]
-		}
-	}
-	return all
-}
-
 // save writes a checkpoint beside the one before, and then removes older ones. A kill leaves the last one whole.
 func (t *trainer) save(dir string) error {
-	all := t.tensors()
+	all := t.opt.tensors()
 	names := make([]string, 0, len(all))
 	for n := range all {
 		names = append(names, n)
 	}
 	sort.Strings(names)
-	st := t.state
+	st := state{mark: t.opt.mark, Evaluated: t.evaluated}
 	st.CRC = st.sum()
 	var out []safetensors.Tensor
 	for _, n := range names {
@@ -117,7 +98,7 @@ func (t *trainer) resume(dir string, warn func(string, ...any)) error {
 		}
 		warn("checkpoint %s is not usable (%v); trying the one before", filepath.Base(list[i]), err)
 	}
-	t.best = nil
+	t.opt.best = nil
 	if len(list) > 0 {
 		warn("no checkpoint is usable; training starts again")
 	}
@@ -148,10 +129,10 @@ func (t *trainer) load(path string) error {
 	if sum != st.CRC {
 		return fmt.Errorf("checksum %08x, want %08x", sum, st.CRC)
 	}
-	if t.best = nil; st.BestStep > 0 {
-		t.keepBest()
+	if t.opt.best = nil; st.BestStep > 0 {
+		t.opt.keepBest(t.dev)
 	}
-	all := t.tensors()
+	all := t.opt.tensors()
 	for _, n := range names {
 		if x := all[n]; x == nil || len(values[n]) != x.Numel() {
 			return fmt.Errorf("tensor %s is not of this training", n)
@@ -163,6 +144,6 @@ func (t *trainer) load(path string) error {
 	for n, x := range all {
 		ops.SetFloats(x, values[n])
 	}
-	t.state = st
+	t.opt.mark, t.evaluated = st.mark, st.Evaluated
 	return nil
 }

@@ -127,24 +127,25 @@ func (u *usage) rehearse(on *ops.Meter, c Config, j job, sample *model.Sample, n
 func rehearse(dev *ops.Device, c Config, j job, sample *model.Sample, n, valid int, keep bool, at func()) {
 	t := start(dev, c, j, &source{}, &source{})
 	group := blanks(sample, n, c.BatchSize, keep)
-	step := func(i int) {
-		t.gradients(i, group, n)
-		t.update(i, 3, t.gradNorm())
+	t.opt.total = 3
+	step := func() {
+		t.gradients(group, n)
+		t.opt.update(t.opt.norm())
 		at()
 	}
 	at()
-	step(0)
-	step(1)
+	step()
+	step()
 	held := blanks(sample, valid, c.BatchSize, true)
 	if valid > 0 {
 		t.obj.ended()
 		t.lossOf(held[0])
 		if c.KeepBest {
-			t.keepBest()
+			t.opt.keepBest(dev)
 		}
 	}
 	at()
-	step(2)
+	step()
 	runtime.KeepAlive(held) // as a source keeps them
 }
 

@@ -50,16 +50,14 @@ type job struct {
 }
 
 type trainer struct {
-	cfg    Config
-	seed   uint64
-	dev    *ops.Device
-	params []param
-	m, v   []*tensor.Tensor // moments by param, nil of buffers
-	best   []*tensor.Tensor // copies of params at the lowest validation loss
-	state  state
-	obj    objective
-	train  *source
-	valid  *source
+	cfg       Config
+	seed      uint64
+	dev       *ops.Device
+	opt       *optimizer
+	evaluated int // the last step whose loss on "valid" is known
+	obj       objective
+	train     *source
+	valid     *source
 }
 
 func newTrainer(ctx *step.Context, cfg Config, j job, train, valid *source) (*trainer, error) {
@@ -77,15 +75,7 @@ func newTrainer(ctx *step.Context, cfg Config, j job, train, valid *source) (*tr
 // start makes the state of a training that has not begun.
 func start(dev *ops.Device, cfg Config, j job, train, valid *source) *trainer {
 	train.frozen, valid.frozen = j.frozen, j.frozen
-	t := &trainer{cfg: cfg, dev: dev, params: j.params, obj: j.obj, train: train, valid: valid}
-	for _, p := range t.params {
-		var m, v *tensor.Tensor
-		if !p.buffer {
-			m, v = dev.Zeros(tensor.F32, p.t.Shape()...), dev.Zeros(tensor.F32, p.t.Shape()...)
-		}
-		t.m, t.v = append(t.m, m), append(t.v, v)
-	}
-	return t
+	return &trainer{cfg: cfg, dev: dev, opt: newOptimizer(dev, cfg, j.params), obj: j.obj, train: train, valid: valid}
 }
 
 func seedOf(ctx *step.Context, c Config) uint64 {
@@ -110,8 +100,9 @@ func (t *trainer) run(ctx *step.Context) error {
 	}
 	n := t.train.len()
 	steps := t.cfg.steps(n)
-	if t.state.Step > 0 {
-		ctx.Logf("resumed at step %d of %d", t.state.Step, steps)
+	t.opt.total = steps
+	if t.opt.Step > 0 {
+		ctx.Logf("resumed at step %d of %d", t.opt.Step, steps)
 	}
 	if t.obj.captions {
 		for _, src := range []*source{t.train, t.valid} {
@@ -120,11 +111,11 @@ func (t *trainer) run(ctx *step.Context) error {
 			}
 		}
 	}
-	t.train.again = steps-t.state.Step > t.cfg.perEpoch(n)
+	t.train.again = steps-t.opt.Step > t.cfg.perEpoch(n)
 	t.valid.again = true
 	feed, stop := context.WithCancel(ctx)
 	defer stop()
-	batches := t.train.ahead(feed, micro(t.cfg, t.seed, n, t.state.Step, steps))
+	batches := t.train.ahead(feed, micro(t.cfg, t.seed, n, t.opt.Step, steps))
 	defer func() { // the encoder's goroutine must be gone before the model is used again
 		stop()
 		for range batches {
@@ -141,7 +132,7 @@ func (t *trainer) run(ctx *step.Context) error {
 			}
 			continue
 		}
-		if t.state.Step == steps {
+		if t.opt.Step == steps {
 			break
 		}
 		if err := t.step(ctx, batches, steps); err != nil {
@@ -156,11 +147,8 @@ func (t *trainer) run(ctx *step.Context) error {
 		}
 	}
 	t.obj.ended()
-	if t.best != nil {
-		for i, p := range t.params {
-			ops.CopyInto(p.t.Reshape(-1), 0, t.best[i].Reshape(-1))
-		}
-		ctx.Logf("kept the weights of step %d, loss %.4f on valid", t.state.BestStep, t.state.BestLoss)
+	if t.opt.restore() {
+		ctx.Logf("kept the weights of step %d, loss %.4f on valid", t.opt.BestStep, t.opt.BestLoss)
 	}
 	return nil
 }
@@ -168,7 +156,7 @@ func (t *trainer) run(ctx *step.Context) error {
 // step is one optimiser step over all its forward passes. Interrupted, it leaves everything as it was.
 func (t *trainer) step(ctx *step.Context, batches <-chan batch, steps int) error {
 	began := time.Now()
-	at := t.state.Step
+	at := t.opt.Step
 	n := passes(t.cfg, t.train.len(), at)
 	group := make([]batch, 0, n)
 	tokens := 0
@@ -183,29 +171,27 @@ func (t *trainer) step(ctx *step.Context, batches <-chan batch, steps int) error
 		tokens += t.tokens(b)
 		group = append(group, b)
 	}
-	loss := t.gradients(at, group, tokens)
-	norm := t.gradNorm()
+	loss := t.gradients(group, tokens)
+	norm := t.opt.norm()
 	if math.IsNaN(loss) || math.IsInf(loss, 0) || math.IsNaN(norm) || math.IsInf(norm, 0) {
 		return t.diverged(group, loss, norm)
 	}
-	t.update(at, steps, norm)
-	t.state.Step++
-	ctx.Metric("loss", int64(t.state.Step), loss)
-	ctx.Metric("lr", int64(t.state.Step), t.cfg.rate(at, steps))
-	ctx.Metric("grad_norm", int64(t.state.Step), norm)
-	ctx.Progress(int64(t.state.Step), int64(steps), fmt.Sprintf("loss %.4f, %.0f %s/s", loss, float64(tokens)/time.Since(began).Seconds(), t.obj.unit))
+	rate := t.opt.rate()
+	t.opt.update(norm)
+	done := int64(t.opt.Step)
+	ctx.Metric("loss", done, loss)
+	ctx.Metric("lr", done, rate)
+	ctx.Metric("grad_norm", done, norm)
+	ctx.Progress(done, int64(steps), fmt.Sprintf("loss %.4f, %.0f %s/s", loss, float64(tokens)/time.Since(began).Seconds(), t.obj.unit))
 	return nil
 }
 
-// gradients runs the passes of optimiser step at and gives the mean loss.
-func (t *trainer) gradients(at int, group []batch, tokens int) float64 {
-	for _, p := range t.params {
-		p.t.DropGrad() // one that takes no part in this step is left alone, as in PyTorch
-		p.t.SetRequiresGrad(at >= p.from && !p.buffer)
-	}
+// gradients runs the passes of the next optimiser step and gives the mean loss.
+func (t *trainer) gradients(group []batch, tokens int) float64 {
+	t.opt.begin()
 	sum := 0.0
 	for pass, b := range group {
-		t.obj.begin(at, pass)
+		t.obj.begin(t.opt.Step, pass)
 		tape := tensor.NewTape()
 		loss, part := t.obj.loss(t.train, b, tape, 1/float32(tokens))
 		if loss.NeedsGrad() { // not where only the vision tower trains and no example has an image
@@ -226,36 +212,6 @@ func (t *trainer) tokens(b batch) int {
 	return n
 }
 
-func (t *trainer) gradNorm() float64 {
-	sum := 0.0
-	for _, p := range t.params {
-		if g := p.t.Grad(); g != nil {
-			sum += ops.SumSquares(g)
-		}
-	}
-	return math.Sqrt(sum)
-}
-
-func (t *trainer) update(at, steps int, norm float64) {
-	scale := 1.0
-	if t.cfg.ClipNorm > 0 {
-		scale = min(1, t.cfg.ClipNorm/(norm+1e-6))
-	}
-	for i, p := range t.params {
-		g := p.t.Grad()
-		if g == nil {
-			continue
-		}
-		if scale != 1 {
-			ops.ScaleInPlace(g, float32(scale))
-		}
-		ops.AdamW(p.t, g, t.m[i], t.v[i], ops.AdamWStep{
-			LR: t.cfg.rate(at, steps), Beta1: t.cfg.Beta1, Beta2: t.cfg.Beta2, Eps: t.cfg.Eps,
-			WeightDecay: t.cfg.WeightDecay, Step: at - p.from + 1,
-		})
-	}
-}
-
 // diverged says where a loss or gradient stopped being a number.
 func (t *trainer) diverged(group []batch, loss, norm float64) error {
 	var ids []string
@@ -265,7 +221,7 @@ func (t *trainer) diverged(group []batch, loss, norm float64) error {
 		}
 	}
 	where := "no single gradient is to blame"
-	for _, p := range t.params {
+	for _, p := range t.opt.params {
 		if g := p.t.Grad(); g != nil {
 			if s := ops.SumSquares(g); math.IsNaN(s) || math.IsInf(s, 0) {
 				where = "the first bad gradient is that of " + p.name
@@ -274,19 +230,19 @@ func (t *trainer) diverged(group []batch, loss, norm float64) error {
 		}
 	}
 	return fmt.Errorf("training diverged at step %d: loss %g, gradient norm %g; %s; its examples: %s; a smaller LR than %g may help",
-		t.state.Step+1, loss, norm, where, strings.Join(ids, ", "), t.cfg.LR)
+		t.opt.Step+1, loss, norm, where, strings.Join(ids, ", "), t.cfg.LR)
 }
 
 // due tells whether the loss on "valid" is to be measured before the next step.
 func (t *trainer) due(steps int) bool {
-	if t.valid.len() == 0 || t.state.Step == 0 || t.state.Evaluated == t.state.Step {
+	if t.valid.len() == 0 || t.opt.Step == 0 || t.evaluated == t.opt.Step {
 		return false
 	}
 	every := t.cfg.EvalEvery
 	if every == 0 {
 		every = t.cfg.perEpoch(t.train.len())
 	}
-	return t.state.Step%every == 0 || t.state.Step == steps
+	return t.opt.Step%every == 0 || t.opt.Step == steps
 }
 
 // evaluate measures the loss on "valid". Interrupted, it leaves the state as it was.
@@ -310,20 +266,16 @@ func (t *trainer) evaluate(ctx *step.Context, steps int) error {
 	}
 	loss := sum / float64(tokens)
 	if math.IsNaN(loss) || math.IsInf(loss, 0) {
-		return fmt.Errorf("training diverged: after step %d the loss on valid is %g; a smaller LR than %g may help", t.state.Step, loss, t.cfg.LR)
+		return fmt.Errorf("training diverged: after step %d the loss on valid is %g; a smaller LR than %g may help", t.opt.Step, loss, t.cfg.LR)
 	}
-	t.state.Evaluated = t.state.Step
-	ctx.Metric("valid_loss", int64(t.state.Step), loss)
+	t.evaluated = t.opt.Step
+	ctx.Metric("valid_loss", int64(t.opt.Step), loss)
 	if t.obj.evaluated != nil {
-		t.obj.evaluated(ctx, int64(t.state.Step))
+		t.obj.evaluated(ctx, int64(t.opt.Step))
 	}
-	ctx.Logf("step %d of %d: loss %.4f on valid", t.state.Step, steps, loss)
-	if t.cfg.KeepBest && (t.state.BestStep == 0 || loss < t.state.BestLoss) {
-		t.keepBest()
-		for i, p := range t.params {
-			ops.CopyInto(t.best[i].Reshape(-1), 0, p.t.Reshape(-1))
-		}
-		t.state.BestStep, t.state.BestLoss = t.state.Step, loss
+	ctx.Logf("step %d of %d: loss %.4f on valid", t.opt.Step, steps, loss)
+	if t.cfg.KeepBest {
+		t.opt.better(t.dev, loss)
 	}
 	return nil
 }
@@ -334,13 +286,4 @@ func (t *trainer) lossOf(b batch) float64 {
 	defer scratch.Release()
 	_, sum := t.obj.loss(t.valid, b, scratch, 1)
 	return sum
-}
-
-func (t *trainer) keepBest() {
-	if t.best != nil {
-		return
-	}
-	for _, p := range t.params {
-		t.best = append(t.best, t.dev.Zeros(tensor.F32, p.t.Shape()...))
-	}
 }
