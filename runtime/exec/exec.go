@@ -50,6 +50,7 @@ type Executor struct {
 	mu    sync.Mutex // one run at a time
 	rates Rates
 	rated bool
+	free  func() (int64, bool) // bytes that a step may take
 }
 
 // New makes an executor.
@@ -60,7 +61,7 @@ func New(o Options) *Executor {
 	if o.Digests == nil {
 		o.Digests = o.Store
 	}
-	return &Executor{o: o}
+	return &Executor{o: o, free: freeMemory}
 }
 
 // Store is the executor's store.
