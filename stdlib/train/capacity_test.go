@@ -23,7 +23,7 @@ func TestCapacity(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, j := adapt(m, plan, dev, c, 1)
+		_, j := adapt(m, plan, dev, c, 1, false)
 		return j
 	}
 	kinds := []kind{
@@ -57,7 +57,7 @@ func TestCapacity(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					rehearse(dev, c, kind.build(t, m, dev, c), sample, 2*c.BatchSize, c.BatchSize, true, func() {})
+					rehearse(c, sample, 2*c.BatchSize, c.BatchSize, true, func() {}, start(dev, c, kind.build(t, m, dev, c)))
 				})
 			})
 		}

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"math"
 
+	"lightbox/runtime/step"
 	"lightbox/stdlib/text"
 )
 
@@ -30,7 +31,8 @@ type Config struct {
 	Eps            float64  // 1e-8
 	ClipNorm       float64  // global gradient norm; 1; negative: never
 	Prompt         string   // what each image is asked; "Describe the image."
-	Seed           uint64   // of order, initialisation and dropout; 0: the recipe's seed
+	Seed           uint64   // of initialisation, dropout and order; 0: the recipe's seed
+	OrderSeed      uint64   // of the order of the examples; 0: Seed's
 
 	EvalEvery int  // optimiser steps between losses on "valid"; 0: after each epoch
 	KeepBest  bool // keep the weights with the lowest loss on "valid" rather than the last
@@ -80,6 +82,14 @@ func (c Config) filled() Config {
 		c.Prompt = DefaultPrompt
 	}
 	return c
+}
+
+// orderSeed is the seed of the order of the examples.
+func (c Config) orderSeed(ctx *step.Context) uint64 {
+	if c.OrderSeed != 0 {
+		return c.OrderSeed
+	}
+	return seedOf(ctx, c)
 }
 
 func (c Config) check() []error {
