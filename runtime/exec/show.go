@@ -126,6 +126,9 @@ func (s *show) metric(name string, v float64) {
 }
 
 func (s *show) log(line string) {
+	if s.crowd != nil && !s.crowd.news(line) {
+		return
+	}
 	if s.bars != nil {
 		_, _ = s.bars.Write([]byte(s.label + ": " + line + "\n"))
 		return
@@ -139,6 +142,7 @@ type crowd struct {
 
 	mu          sync.Mutex
 	done, total []int64
+	said        string // the last line of a log, which all may say
 }
 
 // split gives each of the named steps a show of its own, for its log and its
@@ -165,6 +169,15 @@ func (c *crowd) progress(i int, done, total int64, note string) {
 	}
 	c.mu.Unlock()
 	c.whole.progress(n, all, note)
+}
+
+// news tells whether a line is not the one that another step has just said.
+func (c *crowd) news(line string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	again := line == c.said
+	c.said = line
+	return !again
 }
 
 // close ends the bar or the lines; nothing is written afterwards but done.
