@@ -44,6 +44,9 @@ const (
 	percent  changeKind = "percent"
 	absolute changeKind = "absolute"
 	paired   changeKind = "paired"
+
+	published  changeKind = "published"  // a line of published values (Beside)
+	difference changeKind = "difference" // ours less those
 )
 
 // Rows names the labels that make a line of the table, in the order of their

@@ -53,7 +53,8 @@ type cell struct {
 	N        int       `json:"n,omitempty"`  // images with a value
 	SD       *number   `json:"sd,omitempty"` // over the values of the label averaged over
 	Interval *interval `json:"interval,omitempty"`
-	P        *number   `json:"p,omitempty"` // paired permutation test
+	P        *number   `json:"p,omitempty"`       // paired permutation test
+	Outside  bool      `json:"outside,omitempty"` // a published value beyond our interval
 }
 
 // delta is a line of changes.

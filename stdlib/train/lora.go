@@ -28,6 +28,7 @@ type loraParams struct {
 // their passes wherever one run needs them, as far as memory allows: the base is read once for all, the adapters are those
 // of trainings alone, bit by bit. Rank, targets, rate, schedule, seed and length may differ.
 func LoRA(base model.Systems, set data.Set, l lora.Config, c Config) model.Systems {
+	c = c.Rehearsed()
 	return base.Map(func(s model.System) model.System {
 		return s.Adapted(step.New(loraOp, loraParams{l, c, s.Skeleton}, append(s.Refs(), set.Ref())...))
 	})
