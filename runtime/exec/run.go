@@ -156,6 +156,8 @@ func (e *Executor) context(ctx context.Context, p *Plan, it *Item, rec *recorder
 		Progress: rec.show.progress,
 		Log:      rec.log,
 		Metric:   rec.metric,
+		Timing:   rec.timing,
+		Sync:     rec.sync,
 		Scratch:  func() (string, error) { return e.o.Store.Scratch(it.Key) },
 		Cache:    e.o.Store.Cache,
 		Once:     e.once.get,

@@ -59,6 +59,9 @@ type Op struct {
 	Version string
 	// Seeded: Run reads Context.Seed, which then joins the artifact key.
 	Seeded bool
+	// Volatile: the artifact tells of the run itself (speeds), so that it and
+	// all that is made of it differ from run to run; lock files leave it out.
+	Volatile bool
 	// Check reports what is wrong with the step before anything runs. It may
 	// read configurations and headers, nothing large. May be nil.
 	Check func(Step) []error
@@ -117,6 +120,7 @@ type node struct {
 	key       Key
 	masked    Key
 	id        Key
+	volatile  bool
 	errs      []error
 }
 
@@ -193,7 +197,9 @@ func build(op *Op, params any, errs []error, in []Ref) Ref {
 	n.canonical = canonical
 	masked, _ := canonicalParams(params, "", false)
 	whole, _ := canonicalParams(params, sc.FuncHash, true)
+	n.volatile = op.Volatile
 	for i, r := range in {
+		n.volatile = n.volatile || r.Volatile()
 		if !r.Valid() {
 			fail(fmt.Errorf("input %d is no step (an empty handle was passed)", i+1))
 		}
@@ -269,6 +275,10 @@ func (r Ref) ID() Key {
 	}
 	return r.n.id
 }
+
+// Volatile tells whether the artifact differs from run to run: the operation
+// or one of those behind it says so.
+func (r Ref) Volatile() bool { return r.n != nil && r.n.volatile }
 
 // Params is the canonical form of the parameters that the key holds.
 func (r Ref) Params() []byte {

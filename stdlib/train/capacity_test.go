@@ -40,6 +40,14 @@ func TestCapacity(t *testing.T) {
 		{"three adapters together, batch 2, checkpointing", Config{BatchSize: 2, GradientCheckpointing: true}, several},
 		{"adapters, batch 8, checkpointing", Config{BatchSize: 8, GradientCheckpointing: true}, adapters},
 		{"adapters, batch 1, checkpointing", Config{BatchSize: 1, GradientCheckpointing: true}, adapters},
+		{"adapters, Adafactor", Config{BatchSize: 1, Optimizer: Adafactor}, adapters},
+		{"adapters, 8-bit AdamW", Config{BatchSize: 1, Optimizer: AdamW8bit}, adapters},
+		{"all weights, Adafactor", Config{BatchSize: 2, Optimizer: Adafactor}, func(_ *testing.T, m model.Model, dev *ops.Device, c Config) []*trainer {
+			return []*trainer{start(dev, c, whole(m.Trainable(), c, nil))}
+		}},
+		{"all weights, 8-bit AdamW", Config{BatchSize: 2, Optimizer: AdamW8bit}, func(_ *testing.T, m model.Model, dev *ops.Device, c Config) []*trainer {
+			return []*trainer{start(dev, c, whole(m.Trainable(), c, nil))}
+		}},
 		{"all weights, batch 2", Config{BatchSize: 2}, func(_ *testing.T, m model.Model, dev *ops.Device, c Config) []*trainer {
 			return []*trainer{start(dev, c, whole(m.Trainable(), c, nil))}
 		}},

@@ -66,7 +66,7 @@ func cost(s step.Step, c Config, skeleton func() (model.Model, error), what stri
 func costOf(s step.Step, c Config, what string, measure func(c Config, n, valid int) (usage, error)) step.Cost {
 	c = c.filled()
 	n, valid, note := splits(s)
-	key := fmt.Sprint(s.Op.Name, what, c.BatchSize, c.GradAccumSteps, c.GradientCheckpointing, c.KeepBest, min(n, c.BatchSize*c.GradAccumSteps), min(valid, c.BatchSize), c.again(n))
+	key := fmt.Sprint(s.Op.Name, what, c.BatchSize, c.GradAccumSteps, c.GradientCheckpointing, c.KeepBest, c.Optimizer, c.Adafactor.Beta1 > 0, min(n, c.BatchSize*c.GradAccumSteps), min(valid, c.BatchSize), c.again(n))
 	u, err := model.Measured(key, func() (usage, error) { return measure(c, n, valid) })
 	if err != nil {
 		return step.Cost{}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -26,6 +25,7 @@ func newCrew(train, valid *source, members ...*trainer) *crew {
 	c := &crew{members: members, train: train, valid: valid}
 	frozen := true
 	for _, t := range members {
+		t.crew = c
 		c.lora = append(c.lora, t.member)
 		frozen = frozen && !t.member.Vision
 	}
@@ -69,7 +69,7 @@ func (c *crew) run() {
 		if err := going[0].ctx.Err(); err != nil {
 			c.fail(err)
 			for _, t := range going {
-				t.err = errors.Join(t.err, t.save(t.scratch))
+				t.err = errors.Join(t.err, t.checkpoint())
 			}
 			return
 		}
@@ -79,8 +79,8 @@ func (c *crew) run() {
 		}
 		if began := time.Now(); began.Sub(saved) > wait {
 			for _, t := range c.going() {
-				if err := t.save(t.scratch); err != nil {
-					t.err = err
+				if t.opt.High == 0 {
+					t.err = t.checkpoint()
 				}
 			}
 			saved = time.Now()
@@ -184,7 +184,7 @@ func (c *crew) fail(err error) {
 func (t *trainer) end(keep bool) {
 	t.obj.ended()
 	if keep {
-		if t.err = t.save(t.scratch); t.err != nil {
+		if t.err = t.checkpoint(); t.err != nil {
 			return
 		}
 	}
@@ -213,10 +213,13 @@ func (c *crew) step(some []*trainer, batches <-chan batch) error {
 		group = append(group, b)
 	}
 	losses := c.gradients(some, group, tokens)
+	images := 0
+	for _, b := range group {
+		images += b.images()
+	}
 	for i, t := range some {
 		loss, norm := losses[i], t.opt.norm()
-		if math.IsNaN(loss) || math.IsInf(loss, 0) || math.IsNaN(norm) || math.IsInf(norm, 0) {
-			t.err = t.diverged(c.train, group, loss, norm)
+		if t.err = t.judge(group, tokens, loss, norm); t.err != nil {
 			continue
 		}
 		rate := t.opt.rate()
@@ -225,7 +228,25 @@ func (c *crew) step(some []*trainer, batches <-chan batch) error {
 		t.ctx.Metric("loss", done, loss)
 		t.ctx.Metric("lr", done, rate)
 		t.ctx.Metric("grad_norm", done, norm)
-		t.ctx.Progress(done, int64(t.opt.total), fmt.Sprintf("loss %.4f, %.0f %s/s", loss, float64(tokens)/time.Since(began).Seconds(), t.obj.unit))
+		seconds := time.Since(began).Seconds()
+		memory := float64(t.dev.Held()) / 1e6
+		t.ctx.Timing("tokens_per_s", done, float64(tokens)/seconds)
+		t.ctx.Timing("images_per_s", done, float64(images)/seconds)
+		t.ctx.Timing("memory_mb", done, memory)
+		t.ctx.Progress(done, int64(t.opt.total), fmt.Sprintf("loss %.4f, gradient %.3g, lr %.3g, %.0f %s/s, %.1f images/s, %.0f MB",
+			loss, norm, rate, float64(tokens)/seconds, t.obj.unit, float64(images)/seconds, memory))
+	}
+	return nil
+}
+
+// judge is the error of a step that must not be made.
+func (t *trainer) judge(group []batch, tokens int, loss, norm float64) error {
+	if !finite(loss) || !finite(norm) {
+		return t.diverged(group, fmt.Sprintf("loss %g, gradient norm %g", loss, norm), t.firstBad(group, tokens))
+	}
+	if median, risen := t.opt.risen(loss, t.cfg.Divergence); risen {
+		return t.diverged(group, fmt.Sprintf("loss %.4g, gradient norm %.4g", loss, norm), fmt.Sprintf(
+			"the loss is more than %g times its running median, %.4g, for %d steps in a row (train.Config.Divergence)", t.cfg.Divergence, median, inRow))
 	}
 	return nil
 }
@@ -319,8 +340,8 @@ func (c *crew) lossOf(some []*trainer, b batch) []float64 {
 // evaluate takes notice of the loss on "valid".
 func (t *trainer) evaluate(loss float64) {
 	at := t.opt.Step
-	if math.IsNaN(loss) || math.IsInf(loss, 0) {
-		t.err = fmt.Errorf("training diverged: after step %d the loss on valid is %g; a smaller LR than %g may help", at, loss, t.cfg.LR)
+	if !finite(loss) {
+		t.err = fmt.Errorf("training diverged: after step %d the loss on valid is %g; %s", at, loss, t.advice())
 		return
 	}
 	t.evaluated = at

@@ -2,10 +2,7 @@ package train
 
 import (
 	"errors"
-	"fmt"
-	"math"
 	"slices"
-	"strings"
 
 	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
@@ -56,14 +53,15 @@ type trainer struct {
 	seed      uint64 // of initialisation and dropout
 	dev       *ops.Device
 	opt       *optimizer
-	evaluated int // the last step whose loss on "valid" is known
+	evaluated int    // the last step whose loss on "valid" is known
+	scratch   string // where checkpoints are
 	obj       objective
 	member    *lora.Member
 
-	ctx     *step.Context
-	scratch string
-	ended   bool
-	err     error
+	ctx   *step.Context
+	crew  *crew // with which it trains
+	ended bool
+	err   error
 }
 
 func newTrainer(ctx *step.Context, cfg Config, j job) (*trainer, error) {
@@ -98,27 +96,6 @@ func seedOf(ctx *step.Context, c Config) uint64 {
 		return c.Seed
 	}
 	return ctx.Seed
-}
-
-// diverged says where a loss or gradient stopped being a number.
-func (t *trainer) diverged(src *source, group []batch, loss, norm float64) error {
-	var ids []string
-	for _, b := range group {
-		for _, i := range b.at {
-			ids = append(ids, src.example(i).ID)
-		}
-	}
-	where := "no single gradient is to blame"
-	for _, p := range t.opt.params {
-		if g := p.t.Grad(); g != nil {
-			if s := ops.SumSquares(g); math.IsNaN(s) || math.IsInf(s, 0) {
-				where = "the first bad gradient is that of " + p.name
-				break
-			}
-		}
-	}
-	return fmt.Errorf("training diverged at step %d: loss %g, gradient norm %g; %s; its examples: %s; a smaller LR than %g may help",
-		t.opt.Step+1, loss, norm, where, strings.Join(ids, ", "), t.cfg.LR)
 }
 
 // due tells whether the loss on "valid" is to be measured before the next step.

@@ -27,6 +27,7 @@ type mark struct {
 	Step     int     `json:"step"` // steps done
 	BestStep int     `json:"best_step,omitempty"`
 	BestLoss float64 `json:"best_loss,omitempty"`
+	guard
 }
 
 func newOptimizer(dev *ops.Device, cfg Config, params []param) *optimizer {
@@ -34,7 +35,7 @@ func newOptimizer(dev *ops.Device, cfg Config, params []param) *optimizer {
 	for _, p := range params {
 		var s slots
 		if !p.buffer {
-			s = slots{"m": dev.Zeros(tensor.F32, p.t.Shape()...), "v": dev.Zeros(tensor.F32, p.t.Shape()...)}
+			s = cfg.slots(dev, p.t)
 		}
 		o.kept = append(o.kept, s)
 	}
@@ -50,7 +51,15 @@ func (o *optimizer) begin() {
 }
 
 // rate is the learning rate of the next step.
-func (o *optimizer) rate() float64 { return o.cfg.rate(o.Step, o.total) }
+func (o *optimizer) rate() float64 { return o.rateOf(param{}) }
+
+// rateOf is the learning rate of a parameter in the next step.
+func (o *optimizer) rateOf(p param) float64 {
+	if f := o.cfg.Adafactor; o.cfg.Optimizer == Adafactor && f.RelativeStep {
+		return ops.AdafactorRelative(o.Step-p.from+1, f.WarmupInit)
+	}
+	return o.cfg.rate(o.Step, o.total)
+}
 
 // norm is that of all gradients together.
 func (o *optimizer) norm() float64 {
@@ -77,10 +86,7 @@ func (o *optimizer) update(norm float64) {
 		if scale != 1 {
 			ops.ScaleInPlace(g, float32(scale))
 		}
-		ops.AdamW(p.t, g, o.kept[i]["m"], o.kept[i]["v"], ops.AdamWStep{
-			LR: o.rate(), Beta1: o.cfg.Beta1, Beta2: o.cfg.Beta2, Eps: o.cfg.Eps,
-			WeightDecay: o.cfg.WeightDecay, Step: o.Step - p.from + 1,
-		})
+		o.cfg.apply(p.t, g, o.kept[i], o.rateOf(p), o.Step-p.from+1)
 	}
 	o.Step++
 }

@@ -119,7 +119,7 @@ func TestConfigErrors(t *testing.T) {
 		{Config{Epochs: -1}, "train.Config.Epochs is -1"},
 		{Config{LR: -1}, "train.Config.LR is -1"},
 		{Config{WarmupRatio: 5}, "WarmupRatio is 5"},
-		{Config{Schedule: "cosin"}, `Schedule is "cosin": want train.Constant, train.Linear or train.Cosine; did you mean "cosine"?`},
+		{Config{Schedule: "cosin"}, `Schedule is "cosin": want train.Constant, train.Linear, train.Cosine, train.CosineRestarts, train.Polynomial or train.InverseSqrt; did you mean "cosine"?`},
 		{Config{Beta2: 1}, "Beta1 and Beta2 are 0 and 1"},
 		{Config{BatchSize: -3}, "BatchSize is -3"},
 	} {
