@@ -45,25 +45,31 @@ func (l *Linear) side(i int) int {
 
 // Forward maps x (..., in) to (..., out).
 func (l *Linear) Forward(x *tensor.Tensor) *tensor.Tensor {
-	var bias *tensor.Tensor
+	var bias, y *tensor.Tensor
 	if l.Bias != nil {
 		bias = l.Bias.T()
 	}
-	if l.Transposed {
-		y := ops.MatMul(x, l.Weight.T(), bias) // (..., out)
-		for _, a := range l.Adapters {
-			y = ops.Add(y, a.Forward(x))
-		}
-		return y
+	rest := l.Adapters
+	switch {
+	case len(rest) > 0 && rest[0].Magnitude != nil && !rest[0].dropping():
+		y, rest = l.decomposed(x, bias, rest[0]), rest[1:]
+	case len(rest) > 0 && rest[0].Magnitude == nil && !l.Transposed:
+		y, rest = ops.LinearLoRA(x, l.Weight.T(), bias, rest[0].adapter()), rest[1:] // (..., out)
+	default:
+		y = l.base(x, bias) // (..., out)
 	}
-	if len(l.Adapters) == 0 {
-		return ops.Linear(x, l.Weight.T(), bias) // (..., out)
-	}
-	y := ops.LinearLoRA(x, l.Weight.T(), bias, l.Adapters[0].adapter()) // (..., out)
-	for _, a := range l.Adapters[1:] {
-		y = ops.Add(y, a.Forward(x))
+	for _, a := range rest {
+		y = ops.Add(y, l.added(x, a))
 	}
 	return y
+}
+
+// base is x·Wᵀ + bias without adapters.
+func (l *Linear) base(x, bias *tensor.Tensor) *tensor.Tensor {
+	if l.Transposed {
+		return ops.MatMul(x, l.Weight.T(), bias) // (..., out)
+	}
+	return ops.Linear(x, l.Weight.T(), bias) // (..., out)
 }
 
 // Noise drives dropout during training: the counter-based generator's seed and
@@ -73,32 +79,6 @@ func (l *Linear) Forward(x *tensor.Tensor) *tensor.Tensor {
 type Noise struct {
 	Seed uint64
 	Pass uint64 // distinct for every micro-batch of a run
-}
-
-// LoRA is one low-rank adapter of a Linear: scale·B(A(dropout(x))) (Hu et al., 2021).
-type LoRA struct {
-	A, B    *Param // (rank, in), (out, rank); f32
-	Scale   float32
-	Dropout float64
-	Stream  uint64 // number of the adapted layer within the model
-	Noise   *Noise // shared by the model's adapters; nil at inference
-}
-
-// adapter is the LoRA as the kernels take it, with this pass's dropout.
-func (a *LoRA) adapter() ops.Adapter {
-	k := ops.Adapter{A: a.A.T(), B: a.B.T(), Scale: a.Scale}
-	if a.Dropout > 0 && a.Noise != nil {
-		// The pass goes into the generator's key, the layer into its counter, 2^40 draws apart.
-		k.Drop, k.Seed, k.Offset = float32(a.Dropout), mix(a.Noise.Seed^mix(a.Noise.Pass)), a.Stream<<40
-	}
-	return k
-}
-
-// Forward maps x (..., in) to what is added to the layer's output (..., out).
-func (a *LoRA) Forward(x *tensor.Tensor) *tensor.Tensor {
-	k := a.adapter()
-	h := ops.Linear(ops.Dropout(x, k.Drop, k.Seed, k.Offset), k.A, nil) // (..., R)
-	return ops.Scale(ops.Linear(h, k.B, nil), k.Scale)
 }
 
 // Embedding is a table of rows, one per token.

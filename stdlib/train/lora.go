@@ -20,11 +20,17 @@ type loraParams struct {
 	Skeleton func() (model.Model, error) `key:"local"`
 }
 
-// LoRA trains an adapter for every system, on the split "train" of the set; the base stays frozen. "valid", where the
-// set has one, gives the loss that is reported; "test" is never seen. The result is the systems with their adapters, a
-// PEFT directory each. Targets are matched against the model before anything runs: one that matches nothing is an error.
-func LoRA(base model.Systems, set data.Set, l lora.Config, c Config) model.Systems {
+// LoRA trains an adapter for every system, on the split "train" of the set; the base stays frozen, but for what
+// lora.Config says trains in full. "valid", where the set has one, gives the loss that is reported; "test" is never seen.
+// choice is a lora.Config, the same for all systems, or lora.Configs by the label "system", such as lora.Paper(): a system
+// that is not in it is an error. The result is the systems with their adapters, a PEFT directory each. Targets are matched
+// against the model before anything runs: one that matches nothing is an error.
+func LoRA(base model.Systems, set data.Set, choice lora.Choice, c Config) model.Systems {
 	return base.Map(func(s model.System) model.System {
+		l, err := choice.For(s)
+		if err != nil {
+			return s.Adapted(step.Bad(loraOp, err))
+		}
 		return s.Adapted(step.New(loraOp, loraParams{l, c, s.Skeleton}, append(s.Refs(), set.Ref())...))
 	})
 }
@@ -80,7 +86,12 @@ func runLoRA(ctx *step.Context, dir string) error {
 		return err
 	}
 	ctx.Logf("LoRA on %d layers: %s of %s parameters train (%.2f%%)", len(plan.Targets),
-		model.Thousands(plan.Params), model.Thousands(plan.Base+plan.Params), plan.Percent())
+		model.Thousands(plan.Params), model.Thousands(plan.Base+plan.Added), plan.Percent())
+	for _, w := range plan.Whole {
+		if w.Tied != "" {
+			ctx.Logf("%s is shared with %s in the base; its copy trains on its own and the two part", w.Path, w.Tied)
+		}
+	}
 	seed := seedOf(ctx, c)
 	a, j := adapt(m, plan, ops.From(ctx), c, seed)
 	t, err := newTrainer(ctx, c, j, newSource(m, r, "train", c.Prompt), newSource(m, r, "valid", c.Prompt))
@@ -100,8 +111,8 @@ func runLoRA(ctx *step.Context, dir string) error {
 func adapt(m model.Model, plan *lora.Plan, dev *ops.Device, c Config, seed uint64) (*lora.Adapter, job) {
 	a := lora.Apply(m, plan, dev, seed)
 	j := job{obj: captioning(m, c, func() bool { return false }), frozen: !plan.Touches(model.Vision)}
-	for _, q := range a.Params() {
-		j.params = append(j.params, param{name: q.Name, t: q.Tensor})
+	for i, q := range a.Params() {
+		j.params = append(j.params, param{name: q.Name, t: q.Tensor, rate: a.Rate(i)})
 	}
 	j.obj.begin = func(step, pass int) { a.Train(seed, uint64(step)<<20|uint64(pass)) }
 	j.obj.ended = a.Eval
@@ -110,12 +121,18 @@ func adapt(m model.Model, plan *lora.Plan, dev *ops.Device, c Config, seed uint6
 
 // writePlan keeps the report of what was adapted beside the adapter.
 func writePlan(dir string, p *lora.Plan) error {
+	added := p.Added
+	if added == p.Params {
+		added = 0
+	}
 	raw, err := json.MarshalIndent(struct {
 		Params  int64         `json:"params"`
+		Added   int64         `json:"added,omitempty"` // where not all that trains is new
 		Base    int64         `json:"base"`
 		Percent string        `json:"percent"`
 		Targets []lora.Target `json:"targets"`
-	}{p.Params, p.Base, fmt.Sprintf("%.4f", p.Percent()), p.Targets}, "", " ")
+		Whole   []lora.Whole  `json:"whole,omitempty"`
+	}{p.Params, added, p.Base, fmt.Sprintf("%.4f", p.Percent()), p.Targets, p.Whole}, "", " ")
 	if err != nil {
 		return err
 	}
