@@ -51,7 +51,7 @@ func Read(ctx context.Context, m model.Model, dir string) (*Adapter, error) {
 		return nil, wrong(err)
 	}
 	defer f.Close()
-	r := &reader{m: m, c: c, f: f, parts: map[string][3]string{}, spelt: map[string]string{}, whole: map[string]string{}, slots: map[string]model.Slot{}, places: map[string]model.Param{}}
+	r := newReader(m, c, f)
 	if err := r.place(); err != nil {
 		return nil, wrong(r.foreign(err))
 	}
@@ -74,6 +74,11 @@ type reader struct {
 	places map[string]model.Param
 	paths  []string // of the slots, in order
 	errs   []error
+}
+
+func newReader(m model.Model, c *peftConfig, f *safetensors.Archive) *reader {
+	return &reader{m: m, c: c, f: f, parts: map[string][3]string{}, spelt: map[string]string{}, whole: map[string]string{},
+		slots: map[string]model.Slot{}, places: map[string]model.Param{}}
 }
 
 func (r *reader) bad(format string, a ...any) { r.errs = append(r.errs, fmt.Errorf(format, a...)) }
@@ -322,4 +327,23 @@ func (r *reader) adapter(dev *tensor.Device) (*Adapter, error) {
 		a.whole = append(a.whole, model.Param{Name: q.Name, Tower: q.Tower, Param: p})
 	}
 	return a, nil
+}
+
+// check reports what Read would say of a directory, from configurations and headers alone.
+func check(m model.Model, dir string) error {
+	config, weights := files(dir)
+	c, err := readConfig(config)
+	if err != nil {
+		return fmt.Errorf("lora: adapter %s: %w", dir, err)
+	}
+	f, err := safetensors.Open(weights)
+	if err != nil {
+		return fmt.Errorf("lora: adapter %s: %w", dir, err)
+	}
+	defer f.Close()
+	r := newReader(m, c, f)
+	if err := r.place(); err != nil {
+		return fmt.Errorf("lora: adapter %s: %w", dir, r.foreign(err))
+	}
+	return nil
 }
