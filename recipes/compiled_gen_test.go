@@ -3,6 +3,7 @@
 package recipes_test
 
 import (
+	"lightbox/recipes/adapters"
 	"lightbox/recipes/models"
 	"lightbox/recipes/pretrain_tiny"
 	"lightbox/recipes/quickstart"
@@ -10,6 +11,12 @@ import (
 )
 
 var compiled = map[string]map[string]any{
+	"adapters": {
+		"Extended": adapters.Extended,
+		"Hybrid":   adapters.Hybrid,
+		"Table3":   adapters.Table3,
+		"Targeted": adapters.Targeted,
+	},
 	"models": {
 		"Table2": models.Table2,
 	},

@@ -77,7 +77,7 @@ def prepare(case):
     with torch.no_grad():
         for n, p in case.parameters(model) + case.buffers(model):
             p.copy_(torch.from_numpy(np.array(weight(n, tuple(p.shape)))).reshape(p.shape).to(stored).float())
-    samples, examples = [], [dict(e, image=e["image"] or [3, 45, 37]) for e in case.examples[:3]]
+    samples, examples = [], [dict(e, image=e["image"] or [3, 45, 37], prompt=e["prompt"] or "Right?") for e in case.examples[:3]]
     for ex in examples:
         im = image(*ex["image"]) if ex["image"] else None
         text = case.text(ex["prompt"], im is not None)
