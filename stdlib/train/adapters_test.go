@@ -1,10 +1,12 @@
 package train
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"maps"
 	"math"
 	"os"
@@ -144,20 +146,43 @@ func TestAdapterKinds(t *testing.T) {
 	}
 }
 
-// checkAdapterRun is how far a training is from the golden's: losses, gradient norms of themselves, final numbers.
+// checkAdapterRun holds a training against the golden's.
 func checkAdapterRun(t *testing.T, run adapterRun, l lora.Config) {
-	f := modeltest.Family{Family: adapterFamilies()[run.Family+"/"+run.Case]}
-	base := f.Checkpoint(t, filepath.Join("..", "models", run.Family, "testdata", run.Case))
+	f, base := adapterCheckpoint(t, run)
+	worst, dir := adapterDistance(t, f, base, run, l)
+	t.Logf("%d tensors: losses within %.1e, gradient norms within %.1e of themselves, final numbers within %.1e", len(run.After), worst[0], worst[1], worst[2])
+	if worst[0] > 1e-4 || worst[1] > 1e-3 || worst[2] > 1e-3 {
+		t.Errorf("distances (losses, norms, final) %v; want at most 1e-4, 1e-3, 1e-3", worst)
+	}
+	if run.Losses[0]-run.Losses[19] < 0.3 {
+		t.Error("the golden's loss hardly falls: it tests nothing")
+	}
+	checkAdapted(t, f, base, dir, run, l)
+}
+
+func adapterCheckpoint(t *testing.T, run adapterRun) (model.Family, string) {
+	t.Helper()
+	f := adapterFamilies()[run.Family+"/"+run.Case]
+	return f, modeltest.Family{Family: f}.Checkpoint(t, filepath.Join("..", "models", run.Family, "testdata", run.Case))
+}
+
+func (run adapterRun) set(t *testing.T) step.Ref {
+	t.Helper()
 	var rows []testmodel.Row
 	for _, ex := range run.Train {
 		rows = append(rows, testmodel.Row{Picture: ex.Image, Prompt: ex.Prompt, Caption: ex.Target})
 	}
+	return testmodel.Set(t, rows...)
+}
+
+// adapterDistance is how far a training is from the golden's: losses, gradient norms of themselves, final numbers.
+func adapterDistance(t *testing.T, f model.Family, base string, run adapterRun, l lora.Config) (worst [3]float64, dir string) {
+	t.Helper()
 	c := Config{Epochs: 10, BatchSize: 1, GradAccumSteps: 2, LR: 5e-3, WeightDecay: 0.01, Schedule: Cosine, WarmupRatio: 0.1, Seed: 7}
 	if l.LRRatio != 0 {
 		c.WeightDecay = 0 // LoRA+ of peft has none
 	}
-	losses, norms, dir := trainFrom(t, f.Family, base, testmodel.Set(t, rows...), l, c)
-	worst := [3]float64{}
+	losses, norms, dir := trainFrom(t, f, base, run.set(t), l, c)
 	for i := range run.Losses {
 		worst[0] = max(worst[0], math.Abs(losses[i]-run.Losses[i]))
 		worst[1] = max(worst[1], math.Abs(norms[i]-run.Norms[i])/run.Norms[i])
@@ -181,14 +206,95 @@ func checkAdapterRun(t *testing.T, run adapterRun, l lora.Config) {
 			worst[2] = max(worst[2], d)
 		}
 	}
-	t.Logf("%d tensors: losses within %.1e, gradient norms within %.1e of themselves, final numbers within %.1e", len(names), worst[0], worst[1], worst[2])
-	if worst[0] > 1e-4 || worst[1] > 1e-3 || worst[2] > 1e-3 {
-		t.Errorf("distances (losses, norms, final) %v; want at most 1e-4, 1e-3, 1e-3", worst)
+	return worst, dir
+}
+
+// A slip in any of the rules falls far outside the tolerance.
+func TestAdapterMutants(t *testing.T) {
+	runs := readAdapterGolden(t)
+	for _, c := range []struct {
+		run, name string
+		mutate    func(*lora.Config)
+	}{
+		{"llava/rslora", "scaled by rank", func(l *lora.Config) { l.UseRSLoRA = false }},
+		{"llava/loraplus", "B learns as A", func(l *lora.Config) { l.LRRatio = 1 }},
+		{"llava/patterns", "one alpha", func(l *lora.Config) { l.AlphaPattern = nil }},
+		{"llava/patterns", "a pattern for the wrong layer", func(l *lora.Config) { l.AlphaPattern = map[string]float64{`layers\.0\.mlp\.down_proj`: 3, "q_proj": 5} }},
+		{"llava/everything", "scaled by rank", func(l *lora.Config) { l.UseRSLoRA = false }},
+		{"llava/dora", "twice the alpha", func(l *lora.Config) { l.Alpha = 16 }},
+	} {
+		run := runs[c.run]
+		l := adapterKinds("llava")[strings.TrimPrefix(c.run, "llava/")]
+		l.Rank, l.Alpha = 4, 8
+		c.mutate(&l)
+		f, base := adapterCheckpoint(t, run)
+		worst, _ := adapterDistance(t, f, base, run, l)
+		t.Logf("%s, %s: %.1e %.1e %.1e", c.run, c.name, worst[0], worst[1], worst[2])
+		if worst[0] < 1e-2 || worst[2] < 1e-2 {
+			t.Errorf("%s, %s: distances %v are hardly seen", c.run, c.name, worst)
+		}
 	}
-	if run.Losses[0]-run.Losses[19] < 0.3 {
-		t.Error("the golden's loss hardly falls: it tests nothing")
+}
+
+// With everything that trains and dropout: interrupted at any moment, on other threads, with activations recomputed, the
+// bits are the same; and micro-batches add up to the batch.
+func TestAdapterBits(t *testing.T) {
+	run := readAdapterGolden(t)["llava/everything"]
+	l := adapterKinds("llava")["everything"]
+	l.Rank, l.Dropout = 4, 0.2
+	_, base := adapterCheckpoint(t, run)
+	set, ctx := run.set(t), context.Background()
+	c := Config{Epochs: 5, BatchSize: 2, LR: 5e-3, Seed: 7}
+	ref := loraRef(models.Load(base), set, l, c)
+	want, err := trained(t, testmodel.NewRunner(t), ctx, ref)
+	if err != nil {
+		t.Fatal(err)
 	}
-	checkAdapted(t, f.Family, base, dir, run, l)
+	r := testmodel.NewRunner(t)
+	for _, in := range ref.Step().In {
+		if _, err := r.Run(ctx, in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for stops := 0; ; stops++ {
+		got, err := trained(t, r, &stopAfter{ctx, 3}, ref)
+		if errors.Is(err, context.Canceled) && stops < 50 {
+			continue
+		}
+		if err != nil || !bytes.Equal(got, want) || stops < 2 {
+			t.Errorf("after %d interruptions the adapter has other bytes (%v)", stops, err)
+		}
+		break
+	}
+	ops.SetThreads(3)
+	got, err := trained(t, testmodel.NewRunner(t), ctx, ref)
+	ops.SetThreads(0)
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("3 threads: the adapter has other bytes (%v)", err)
+	}
+	c.GradientCheckpointing = true
+	if got, err = trained(t, testmodel.NewRunner(t), ctx, loraRef(models.Load(base), set, l, c)); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("with activations recomputed the adapter has other bytes (%v)", err)
+	}
+	l.Dropout = 0
+	after := func(c Config) [][]float32 {
+		dir, err := testmodel.NewRunner(t).Run(ctx, loraRef(models.Load(base), set, l, c))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, v := finalAdapter(t, dir)
+		return v
+	}
+	one, many := after(Config{BatchSize: 3, LR: 1e-3, MaxSteps: 1, Eps: 1e-3}), after(Config{BatchSize: 1, GradAccumSteps: 3, LR: 1e-3, MaxSteps: 1, Eps: 1e-3})
+	worst := 0.0
+	for i := range one {
+		for k := range one[i] {
+			worst = max(worst, math.Abs(float64(one[i][k]-many[i][k])))
+		}
+	}
+	if worst > 1e-6 {
+		t.Errorf("3 micro-batches of 1 differ from a batch of 3 by %g", worst)
+	}
 }
 
 // keyBias tells whether a bias is, in whole or in part, that of attention's keys. It adds the same to all scores of a query,
