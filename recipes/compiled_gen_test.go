@@ -3,6 +3,7 @@
 package recipes_test
 
 import (
+	"lightbox/recipes/adapters"
 	"lightbox/recipes/audit"
 	"lightbox/recipes/models"
 	"lightbox/recipes/pretrain_tiny"
@@ -11,6 +12,12 @@ import (
 )
 
 var compiled = map[string]map[string]any{
+	"adapters": {
+		"Extended": adapters.Extended,
+		"Hybrid":   adapters.Hybrid,
+		"Table3":   adapters.Table3,
+		"Targeted": adapters.Targeted,
+	},
 	"audit": {
 		"Differences":       audit.Differences,
 		"Figure8":           audit.Figure8,

@@ -89,7 +89,16 @@ func writeTogether(ctxs []*step.Context, dirs []string) []error {
 			defer log.close()
 			authors[i] = &author{ctx, log, i}
 		}
-		return writeAll(authors, dirs)
+		err := writeAll(authors, dirs)
+		if errors.Is(err, lora.ErrWhole) && len(authors) > 1 { // what only the adapter's file tells
+			for i, a := range authors {
+				if err := writeAll([]*author{{a.ctx, a.log, 0}}, dirs[i:i+1]); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		return err
 	}()
 	for i := range errs {
 		errs[i] = err

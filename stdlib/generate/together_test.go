@@ -3,7 +3,6 @@ package generate
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,42 +20,38 @@ import (
 	"lightbox/stdlib/nn"
 )
 
-// adapter is the artifact of a trained adapter, whose B is drawn at random so that it changes captions.
-func adapter(t *testing.T, base model.Systems, seed uint64, c lora.Config) step.Ref {
-	t.Helper()
-	m, err := base.All()[0].Skeleton()
+type drawn struct {
+	Seed uint64
+	C    lora.Config
+}
+
+// drawnOp makes an adapter whose numbers are all drawn at random, so that it changes captions.
+var drawnOp = &step.Op{Name: "test.drawn", Version: "1", Run: func(ctx *step.Context, dir string) error {
+	p := ctx.Step().Params.(drawn)
+	m, err := lora.Open(ctx, model.System{Base: ctx.Step().In[0]})
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	plan, err := lora.Resolve(m, c)
+	plan, err := lora.Resolve(m, p.C)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	a := lora.Apply(m, plan, ops.CPU(), seed)
-	for i, p := range a.Params() {
-		ops.SetFloats(p.T(), p.Draw(nn.NewRandom(seed, fmt.Sprint(i)), 0.3))
-		if strings.HasSuffix(p.Name, "lora_B.weight") {
-			r := nn.NewRandom(seed, p.Name)
-			ops.Fill(p.T(), func(j int) float32 { return float32(0.3 * r.Normal(uint64(j))) })
+	a := lora.Apply(m, plan, ops.CPU(), p.Seed)
+	for _, q := range a.Params() {
+		if len(q.Shape) == 2 {
+			r := nn.NewRandom(p.Seed, q.Name)
+			ops.Fill(q.T(), func(j int) float32 { return float32(0.3 * r.Normal(uint64(j))) })
 		}
 	}
-	dir := t.TempDir()
-	if err := a.Save(dir, ""); err != nil {
-		t.Fatal(err)
-	}
-	files := map[string]string{}
-	for _, name := range []string{"adapter_config.json", "adapter_model.safetensors"} {
-		raw, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		files[name] = string(raw)
-	}
-	return testmodel.Ready(files)
+	return a.Save(dir, "")
+}}
+
+func adapter(base model.Systems, seed uint64, c lora.Config) step.Ref {
+	return step.New(drawnOp, drawn{seed, c}, base.All()[0].Base)
 }
 
 // systems of one base: itself, with an adapter of the decoder, with one of all towers, and with two.
-func systems(t *testing.T, base model.Systems) []model.Systems {
+func systems(base model.Systems) []model.Systems {
 	with := func(refs ...step.Ref) model.Systems {
 		return base.Map(func(s model.System) model.System {
 			for _, r := range refs {
@@ -65,9 +60,9 @@ func systems(t *testing.T, base model.Systems) []model.Systems {
 			return s
 		})
 	}
-	decoder := adapter(t, base, 1, lora.Config{Rank: 3})
-	return []model.Systems{base, with(decoder), with(adapter(t, base, 2, lora.Config{Rank: 2, TargetModules: []string{lora.AllLinear}})),
-		with(decoder, adapter(t, base, 3, lora.Config{Rank: 1, UseRSLoRA: true}))}
+	decoder := adapter(base, 1, lora.Config{Rank: 3})
+	return []model.Systems{base, with(decoder), with(adapter(base, 2, lora.Config{Rank: 2, UseDoRA: true, TargetModules: []string{lora.AllLinear}})),
+		with(decoder, adapter(base, 3, lora.Config{Rank: 1, UseRSLoRA: true}))}
 }
 
 func captionsOf(t *testing.T, r *testmodel.Runner, ref step.Ref) (out []string) {
@@ -88,7 +83,7 @@ func TestTogether(t *testing.T) {
 	for _, name := range []string{"llava", "qwen2_vl", "idefics3"} {
 		t.Run(name, func(t *testing.T) {
 			set := data.Phantom(data.PhantomOptions{Test: 5, Glossary: 1, Seed: 2, Size: 64}).Ref()
-			all := systems(t, models.Tiny(name))
+			all := systems(models.Tiny(name))
 			for _, o := range []Options{Greedy(9), Sample(0.7, 3, 8).Top(20, 0.9), Beam(3, 7)} {
 				r := testmodel.NewRunner(t)
 				var want [][]string
@@ -133,7 +128,7 @@ func TestTogether(t *testing.T) {
 // TestTogetherResumes: systems whose captions were interrupted at different places go on together.
 func TestTogetherResumes(t *testing.T) {
 	base := models.Load(testmodel.Checkpoint(t))
-	set, all := testmodel.Set(t, rows()...), systems(t, base)
+	set, all := testmodel.Set(t, rows()...), systems(base)
 	var refs []step.Ref
 	want := testmodel.NewRunner(t)
 	for _, s := range all {
@@ -178,11 +173,37 @@ func TestTogetherResumes(t *testing.T) {
 	}
 }
 
+// TestWholeWritesAlone: an adapter that brings a head of its own is found out by its file; each then writes alone.
+func TestWholeWritesAlone(t *testing.T) {
+	base := models.Load(testmodel.Checkpoint(t))
+	set := testmodel.Set(t, rows()...)
+	whole := base.Map(func(s model.System) model.System {
+		return s.Adapted(adapter(base, 5, lora.Config{Rank: 2, ModulesToSave: []string{"lm_head"}}))
+	})
+	var refs []step.Ref
+	want := testmodel.NewRunner(t)
+	for _, s := range []model.Systems{base, whole, systems(base)[1]} {
+		refs = append(refs, captionRef(s, set, Greedy(6)))
+		if _, err := want.Run(context.Background(), refs[len(refs)-1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := testmodel.NewRunner(t)
+	for i, err := range r.Together(context.Background(), refs...) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := captionsOf(t, r, refs[i]); !slices.Equal(got, captionsOf(t, want, refs[i])) {
+			t.Errorf("system %d: %q", i, got)
+		}
+	}
+}
+
 // TestApart: what keeps systems from writing in one batch.
 func TestApart(t *testing.T) {
 	base, set := models.Load(testmodel.Checkpoint(t)), testmodel.Set(t, rows()...)
 	first := sharedBase(captionRef(base, set, Greedy(4)).Step())
-	if other := sharedBase(captionRef(systems(t, base)[3], set, Greedy(4).Batch(defaultBatchSize)).Step()); other != first {
+	if other := sharedBase(captionRef(systems(base)[3], set, Greedy(4).Batch(defaultBatchSize)).Step()); other != first {
 		t.Error("an adapted system has another key than its base")
 	}
 	for name, other := range map[string]step.Ref{

@@ -94,12 +94,18 @@ func (ms Members) Features(m model.Model, samples []*model.Sample, tape *tensor.
 
 // Join makes the adapter a member of those that share the model's passes.
 func (a *Adapter) Join() *Member {
-	m := &Member{Part: &nn.Part{Of: 1}, Vision: slices.ContainsFunc(a.Targets, func(t Target) bool { return t.Tower == model.Vision })}
-	for _, l := range a.layers {
-		l.Part = m.Part
-	}
+	m := &Member{Part: &nn.Part{Of: 1}}
+	m.take(a)
 	return m
 }
+
+// ErrWhole is OpenTogether's error of an adapter that brings parameters of its
+// own in place of the base's: no other system can stand on the model then.
+const ErrWhole refusal = "an adapter with modules of its own"
+
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
 
 // OpenTogether is Open for systems of one base, all on one model: each has its
 // adapters for itself. ctxs are the systems' steps, of one run.
@@ -109,25 +115,28 @@ func OpenTogether(ctxs []*step.Context, systems []model.System) (model.Model, Me
 		return nil, nil, err
 	}
 	var out Members
-	slots := m.Slots()
 	for i, s := range systems {
 		one := &Member{Part: &nn.Part{Of: 1}}
-		had := make([]int, len(slots))
-		for k, slot := range slots {
-			had[k] = len(slot.Linear.Adapters)
-		}
 		for _, ref := range s.Adapters {
-			if err := Attach(ctxs[i], m, ctxs[i].Dir(ref)); err != nil {
+			a, err := Read(ctxs[i], m, ctxs[i].Dir(ref))
+			switch {
+			case err != nil:
 				return nil, nil, err
+			case len(a.Whole) > 0:
+				return nil, nil, ErrWhole
 			}
-		}
-		for k, slot := range slots {
-			for _, l := range slot.Linear.Adapters[had[k]:] {
-				l.Part = one.Part
-				one.Vision = one.Vision || slot.Tower == model.Vision
-			}
+			a.attach(m)
+			one.take(a)
 		}
 		out = append(out, one)
 	}
 	return m, out, nil
+}
+
+// take makes an adapter the member's.
+func (m *Member) take(a *Adapter) {
+	m.Vision = m.Vision || slices.ContainsFunc(a.Targets, func(t Target) bool { return t.Tower == model.Vision })
+	for _, l := range a.layers {
+		l.Part = m.Part
+	}
 }

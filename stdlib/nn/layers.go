@@ -1,7 +1,6 @@
 package nn
 
 import (
-	"fmt"
 	"slices"
 
 	"lightbox/kernels/ops"
@@ -53,68 +52,19 @@ func (l *Linear) Forward(x *tensor.Tensor) *tensor.Tensor {
 		bias = l.Bias.T()
 	}
 	rows := x.Numel() / l.In()
+	as := l.serving(rows)
+	if slices.ContainsFunc(as, func(a serving) bool { return a.Magnitude != nil && (a.lo > 0 || a.hi < rows) }) {
+		return l.apart(x, bias, as, rows)
+	}
+	return l.adapted(x, bias, as, rows)
+}
+
+// base is x·Wᵀ + bias without adapters.
+func (l *Linear) base(x, bias *tensor.Tensor) *tensor.Tensor {
 	if l.Transposed {
-		return more(ops.MatMul(x, l.Weight.T(), bias), x, l.Adapters, rows) // (..., out)
+		return ops.MatMul(x, l.Weight.T(), bias) // (..., out)
 	}
-	first, rest := l.first(rows)
-	if len(first) == 0 {
-		return ops.Linear(x, l.Weight.T(), bias) // (..., out)
-	}
-	return more(ops.LinearLoRA(x, l.Weight.T(), bias, first...), x, rest, rows) // (..., out)
-}
-
-// first gives those adapters that no earlier one shares a row with, in the order of their rows, and the rest.
-func (l *Linear) first(rows int) (first []ops.Adapter, rest []*LoRA) {
-	for _, a := range l.Adapters {
-		lo, hi := a.Part.rows(rows)
-		if lo == hi && rows > 0 {
-			continue
-		}
-		at := len(first)
-		for at > 0 && first[at-1].Lo >= hi {
-			at--
-		}
-		if at > 0 && first[at-1].Hi > lo {
-			rest = append(rest, a)
-			continue
-		}
-		k := a.adapter()
-		k.Lo, k.Hi = lo, hi
-		first = slices.Insert(first, at, k)
-	}
-	return first, rest
-}
-
-// more is y (..., out) with what the adapters make of their rows of x added, one after another.
-func more(y, x *tensor.Tensor, adapters []*LoRA, rows int) *tensor.Tensor {
-	for _, a := range adapters {
-		switch lo, hi := a.Part.rows(rows); {
-		case lo == 0 && hi == rows:
-			y = ops.Add(y, a.Forward(x))
-		case lo < hi:
-			part := a.Forward(x.Reshape(rows, -1).Rows(lo, hi)) // (hi-lo, out)
-			y = ops.AddAt(y.Reshape(rows, -1), lo, part).Reshape(y.Shape()...)
-		}
-	}
-	return y
-}
-
-// Part is which rows of a pass are one adapter's, where several adapters share it: the pass is a row of Of equal pieces,
-// such as batches or sequences, and pieces Lo to Hi are the adapter's. Every Linear has as many rows of each piece, since
-// rows stand in the order of the samples and what is not a sample's (latents, positions) is repeated before it meets a
-// Linear.
-type Part struct{ Lo, Hi, Of int }
-
-// rows gives the part of n rows; nil is all of them.
-func (p *Part) rows(n int) (lo, hi int) {
-	if p == nil {
-		return 0, n
-	}
-	if p.Of < 1 || p.Lo < 0 || p.Hi < p.Lo || p.Hi > p.Of || n%p.Of != 0 {
-		panic(fmt.Sprintf("nn: %d rows in pieces [%d, %d) of %d", n, p.Lo, p.Hi, p.Of))
-	}
-	each := n / p.Of
-	return p.Lo * each, p.Hi * each
+	return ops.Linear(x, l.Weight.T(), bias) // (..., out)
 }
 
 // Noise drives dropout during training: the counter-based generator's seed and
@@ -124,33 +74,6 @@ func (p *Part) rows(n int) (lo, hi int) {
 type Noise struct {
 	Seed uint64
 	Pass uint64 // distinct for every micro-batch of a run
-}
-
-// LoRA is one low-rank adapter of a Linear: scale·B(A(dropout(x))) (Hu et al., 2021).
-type LoRA struct {
-	A, B    *Param // (rank, in), (out, rank); f32
-	Scale   float32
-	Dropout float64
-	Stream  uint64 // number of the adapted layer within the model
-	Noise   *Noise // shared by the model's adapters; nil at inference
-	Part    *Part  // the rows that it serves, shared likewise; nil: all
-}
-
-// adapter is the LoRA as the kernels take it, with this pass's dropout.
-func (a *LoRA) adapter() ops.Adapter {
-	k := ops.Adapter{A: a.A.T(), B: a.B.T(), Scale: a.Scale}
-	if a.Dropout > 0 && a.Noise != nil {
-		// The pass goes into the generator's key, the layer into its counter, 2^40 draws apart.
-		k.Drop, k.Seed, k.Offset = float32(a.Dropout), mix(a.Noise.Seed^mix(a.Noise.Pass)), a.Stream<<40
-	}
-	return k
-}
-
-// Forward maps x (..., in) to what is added to the layer's output (..., out).
-func (a *LoRA) Forward(x *tensor.Tensor) *tensor.Tensor {
-	k := a.adapter()
-	h := ops.Linear(ops.Dropout(x, k.Drop, k.Seed, k.Offset), k.A, nil) // (..., R)
-	return ops.Scale(ops.Linear(h, k.B, nil), k.Scale)
 }
 
 // Embedding is a table of rows, one per token.

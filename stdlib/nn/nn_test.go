@@ -191,15 +191,24 @@ func TestParts(t *testing.T) {
 		}
 		parts := []*Part{{2, 3, 4}, {0, 1, 4}, {3, 3, 4}, {3, 4, 4}} // piece 1 has no adapter, and one adapter no piece
 		own := [][]*LoRA{{adapter(parts[0]), adapter(parts[0])}, {adapter(parts[1])}, {adapter(parts[2])}, {adapter(parts[3])}}
-		for _, frozen := range [][]*LoRA{nil, {adapter(nil)}} {
+		dora := func(a *LoRA, drop float64) *LoRA {
+			a.Dropout, a.Magnitude = drop, fill(out)
+			return a
+		}
+		for k, frozen := range [][]*LoRA{nil, {adapter(nil)}, {dora(adapter(nil), 0)}, nil} {
 			for _, a := range frozen {
 				a.Noise = nil
+			}
+			if k == 3 { // DoRA among them, with dropout and without, alone and behind another
+				dora(own[0][1], 0.3)
+				dora(own[1][0], 0)
+				dora(own[3][0], 0.3)
 			}
 			x := fill(4, each, in).T()
 			run := func(x *tensor.Tensor, adapters []*LoRA) (y, dx []float32, grads [][]float32) {
 				l.Adapters = append(slices.Clone(frozen), adapters...)
 				for _, a := range adapters {
-					for _, p := range []*Param{a.A, a.B} {
+					for _, p := range trainable(a) {
 						p.Tensor.SetRequiresGrad(true)
 						p.Tensor.DropGrad()
 					}
@@ -212,7 +221,7 @@ func TestParts(t *testing.T) {
 				y = ops.Floats(r)
 				tape.Backward(ops.Sum(ops.Mul(r, r)))
 				for _, a := range adapters {
-					for _, p := range []*Param{a.A, a.B} {
+					for _, p := range trainable(a) {
 						if g := p.Tensor.Grad(); g != nil {
 							grads = append(grads, ops.Floats(g))
 						} else {
@@ -226,17 +235,20 @@ func TestParts(t *testing.T) {
 			at := 0
 			for i, adapters := range own {
 				p := *parts[i]
-				n := 2 * len(adapters)
+				n := 0
+				for _, a := range adapters {
+					n += len(trainable(a))
+				}
 				if p.Lo < p.Hi {
 					*parts[i] = Part{0, 1, 1}
 					wantY, wantX, want := run(x.Rows(p.Lo, p.Hi), adapters)
 					*parts[i] = p
 					if !slices.Equal(y[p.Lo*each*out:p.Hi*each*out], wantY) || !slices.Equal(dx[p.Lo*each*in:p.Hi*each*in], wantX) {
-						t.Errorf("transposed %t, %d frozen, piece %d: other bits than alone", transposed, len(frozen), i)
+						t.Errorf("transposed %t, case %d, piece %d: other bits than alone", transposed, k, i)
 					}
 					for j := range want {
 						if !slices.Equal(grads[at+j], want[j]) {
-							t.Errorf("transposed %t, %d frozen, piece %d: gradient %d has other bits than alone", transposed, len(frozen), i, j)
+							t.Errorf("transposed %t, case %d, piece %d: gradient %d has other bits than alone", transposed, k, i, j)
 						}
 					}
 				}
@@ -254,6 +266,14 @@ func TestParts(t *testing.T) {
 		}
 	}()
 	(&Part{0, 1, 3}).rows(4)
+}
+
+// trainable are the parameters of an adapter.
+func trainable(a *LoRA) []*Param {
+	if a.Magnitude == nil {
+		return []*Param{a.A, a.B}
+	}
+	return []*Param{a.A, a.B, a.Magnitude}
 }
 
 // TestDropoutKeepsTheMean and differs between passes and layers.

@@ -52,7 +52,7 @@ func BenchmarkTogether(b *testing.B) {
 		configs func(rank int) lora.Config
 	}{
 		{"tower left alone", testmodel.Tiny(), func(r int) lora.Config { return lora.Config{Rank: r} }},
-		{"tower adapted", testmodel.Tiny(), func(r int) lora.Config { c := lora.Paper(); c.Rank = r; return c }},
+		{"tower adapted", testmodel.Tiny(), func(r int) lora.Config { c := lora.Targeted(); c.Rank = r; return c }},
 		{"tower left alone, larger", large(), func(r int) lora.Config { return lora.Config{Rank: r} }},
 	} {
 		b.Run(kind.name, func(b *testing.B) {

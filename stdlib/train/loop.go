@@ -15,10 +15,19 @@ import (
 type param struct {
 	name string
 	t    *tensor.Tensor
-	from int // optimiser steps done before it joins (Progressive)
+	from int     // optimiser steps done before it joins (Progressive)
+	rate float64 // factor of the learning rate; 0 means 1
 	// buffer: forward passes change it, such as running statistics, and no optimiser does; it is kept, resumed and best as
 	// parameters are.
 	buffer bool
+}
+
+// factor is that of the learning rate.
+func (p param) factor() float64 {
+	if p.rate == 0 {
+		return 1
+	}
+	return p.rate
 }
 
 // An objective is what is minimised: it runs a batch and says its loss.

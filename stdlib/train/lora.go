@@ -20,16 +20,23 @@ type loraParams struct {
 	Skeleton func() (model.Model, error) `key:"local"`
 }
 
-// LoRA trains an adapter for every system, on the split "train" of the set; the base stays frozen. "valid", where the
-// set has one, gives the loss that is reported; "test" is never seen. The result is the systems with their adapters, a
-// PEFT directory each. Targets are matched against the model before anything runs: one that matches nothing is an error.
+// LoRA trains an adapter for every system, on the split "train" of the set; the base stays frozen, but for what
+// lora.Config says trains in full. "valid", where the set has one, gives the loss that is reported; "test" is never seen.
+// choice is a lora.Config, the same for all systems, or lora.Configs by the label "system", such as lora.Paper(): a system
+// that is not in it is an error. The result is the systems with their adapters, a PEFT directory each. Targets are matched
+// against the model before anything runs: one that matches nothing is an error.
 //
 // Several trainings on one base that agree in their set, prompt, batches and order of the examples (Config.OrderSeed) share
 // their passes wherever one run needs them, as far as memory allows: the base is read once for all, the adapters are those
-// of trainings alone, bit by bit. Rank, targets, rate, schedule, seed and length may differ.
-func LoRA(base model.Systems, set data.Set, l lora.Config, c Config) model.Systems {
+// of trainings alone, bit by bit. Rank, targets, rate, schedule, seed and length may differ. What trains modules or biases
+// in full trains alone.
+func LoRA(base model.Systems, set data.Set, choice lora.Choice, c Config) model.Systems {
 	c = c.Rehearsed()
 	return base.Map(func(s model.System) model.System {
+		l, err := choice.For(s)
+		if err != nil {
+			return s.Adapted(step.Bad(loraOp, err))
+		}
 		return s.Adapted(step.New(loraOp, loraParams{l, c, s.Skeleton}, append(s.Refs(), set.Ref())...))
 	})
 }
@@ -61,9 +68,12 @@ var loraOp = &step.Op{Name: "train.LoRA", Version: "1", Seeded: true,
 }
 
 // sharedPass is equal for trainings that can share their passes: of one base, on the same examples in the same order and
-// in the same batches.
+// in the same batches. What changes the base's own parameters trains alone.
 func sharedPass(s step.Step) string {
 	p := s.Params.(loraParams)
+	if p.LoRA.Whole() {
+		return ""
+	}
 	c := p.Config.filled()
 	seed := c.OrderSeed
 	if seed == 0 {
@@ -160,7 +170,12 @@ func begin(ctx *step.Context, m model.Model, shared bool) (*adapted, error) {
 		return nil, err
 	}
 	ctx.Logf("LoRA on %d layers: %s of %s parameters train (%.2f%%)", len(plan.Targets),
-		model.Thousands(plan.Params), model.Thousands(plan.Base+plan.Params), plan.Percent())
+		model.Thousands(plan.Params), model.Thousands(plan.Base+plan.Added), plan.Percent())
+	for _, w := range plan.Whole {
+		if w.Tied != "" {
+			ctx.Logf("%s is shared with %s in the base; its copy trains on its own and the two part", w.Path, w.Tied)
+		}
+	}
 	a, j := adapt(m, plan, ops.From(ctx), c, seedOf(ctx, c), shared)
 	t, err := newTrainer(ctx, c, j)
 	return &adapted{a, t, plan}, err
@@ -184,8 +199,8 @@ func adapt(m model.Model, plan *lora.Plan, dev *ops.Device, c Config, seed uint6
 	if shared {
 		j.member = a.Join()
 	}
-	for _, q := range a.Params() {
-		j.params = append(j.params, param{name: q.Name, t: q.Tensor})
+	for i, q := range a.Params() {
+		j.params = append(j.params, param{name: q.Name, t: q.Tensor, rate: a.Rate(i)})
 	}
 	j.obj.begin = func(step, pass int) { a.Train(seed, uint64(step)<<20|uint64(pass)) }
 	j.obj.ended = a.Eval
@@ -194,12 +209,18 @@ func adapt(m model.Model, plan *lora.Plan, dev *ops.Device, c Config, seed uint6
 
 // writePlan keeps the report of what was adapted beside the adapter.
 func writePlan(dir string, p *lora.Plan) error {
+	added := p.Added
+	if added == p.Params {
+		added = 0
+	}
 	raw, err := json.MarshalIndent(struct {
 		Params  int64         `json:"params"`
+		Added   int64         `json:"added,omitempty"` // where not all that trains is new
 		Base    int64         `json:"base"`
 		Percent string        `json:"percent"`
 		Targets []lora.Target `json:"targets"`
-	}{p.Params, p.Base, fmt.Sprintf("%.4f", p.Percent()), p.Targets}, "", " ")
+		Whole   []lora.Whole  `json:"whole,omitempty"`
+	}{p.Params, added, p.Base, fmt.Sprintf("%.4f", p.Percent()), p.Targets, p.Whole}, "", " ")
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func sweep() []variant {
 		{lora.Config{Rank: 5, Alpha: 3, UseRSLoRA: true, TargetModules: []string{lora.AllLinear}}, with(func(c *Config) {
 			c.Epochs, c.MaxSteps, c.LR, c.Seed, c.ClipNorm, c.WeightDecay = 4, 10, 2e-2, 9, -1, 0.1
 		})},
-		{lora.Config{Rank: 3, Dropout: 0.1, Layers: []int{1}, Towers: []model.Tower{model.Language}, TargetModules: []string{lora.AllLinear}}, with(func(c *Config) {
+		{lora.Config{Rank: 3, Dropout: 0.1, UseDoRA: true, LRRatio: 4, Layers: []int{1}, Towers: []model.Tower{model.Language}, TargetModules: []string{lora.AllLinear}}, with(func(c *Config) {
 			c.Epochs, c.LR, c.Schedule, c.WarmupRatio, c.ClipNorm, c.Seed = 3, 1e-2, Linear, 0.2, 0.1, 8
 		})},
 	}
@@ -159,6 +159,11 @@ func TestApart(t *testing.T) {
 	} {
 		if other != first {
 			t.Errorf("another %s has another key", name)
+		}
+	}
+	for _, l := range []lora.Config{{ModulesToSave: []string{"lm_head"}}, {Bias: lora.BiasAll}} {
+		if key := sharedPass(loraRef(base, set, l, quick()).Step()); key != "" {
+			t.Errorf("%+v changes the base and has the key %q", l, key)
 		}
 	}
 }
