@@ -4,6 +4,7 @@ package recipes_test
 
 import (
 	"lightbox/recipes/adapters"
+	"lightbox/recipes/audit"
 	"lightbox/recipes/models"
 	"lightbox/recipes/pretrain_tiny"
 	"lightbox/recipes/quickstart"
@@ -16,6 +17,13 @@ var compiled = map[string]map[string]any{
 		"Hybrid":   adapters.Hybrid,
 		"Table3":   adapters.Table3,
 		"Targeted": adapters.Targeted,
+	},
+	"audit": {
+		"Differences":       audit.Differences,
+		"Figure8":           audit.Figure8,
+		"Figure9":           audit.Figure9,
+		"Figure9Recomputed": audit.Figure9Recomputed,
+		"Table4":            audit.Table4,
 	},
 	"models": {
 		"Table2": models.Table2,

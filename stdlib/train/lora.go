@@ -26,6 +26,7 @@ type loraParams struct {
 // that is not in it is an error. The result is the systems with their adapters, a PEFT directory each. Targets are matched
 // against the model before anything runs: one that matches nothing is an error.
 func LoRA(base model.Systems, set data.Set, choice lora.Choice, c Config) model.Systems {
+	c = c.Rehearsed()
 	return base.Map(func(s model.System) model.System {
 		l, err := choice.For(s)
 		if err != nil {
