@@ -17,6 +17,7 @@ func table_lightbox_stdlib_lora() members {
 		"BiasAll":       reflect.ValueOf(lora.BiasAll),
 		"BiasLoRAOnly":  reflect.ValueOf(lora.BiasLoRAOnly),
 		"BiasNone":      reflect.ValueOf(lora.BiasNone),
+		"By":            reflect.ValueOf(lora.By),
 		"Choice":        reflect.ValueOf((*lora.Choice)(nil)),
 		"_Choice":       reflect.ValueOf((*_lightbox_stdlib_lora_Choice)(nil)),
 		"Config":        reflect.ValueOf((*lora.Config)(nil)),
@@ -33,10 +34,9 @@ func table_lightbox_stdlib_lora() members {
 		"Matches":       reflect.ValueOf(lora.Matches),
 		"Merge":         reflect.ValueOf(lora.Merge),
 		"Paper":         reflect.ValueOf(lora.Paper),
-		"Read":          reflect.ValueOf(lora.Read),
 		"Report":        reflect.ValueOf((*lora.Report)(nil)),
+		"Strategies":    reflect.ValueOf(lora.Strategies),
 		"Targeted":      reflect.ValueOf(lora.Targeted),
-		"Whole":         reflect.ValueOf((*lora.Whole)(nil)),
 	}
 }
 
