@@ -13,10 +13,8 @@ import (
 
 var compiled = map[string]map[string]any{
 	"adapters": {
-		"Extended": adapters.Extended,
-		"Hybrid":   adapters.Hybrid,
-		"Table3":   adapters.Table3,
-		"Targeted": adapters.Targeted,
+		"Strategies": adapters.Strategies,
+		"Table3":     adapters.Table3,
 	},
 	"audit": {
 		"Differences":       audit.Differences,

@@ -17,15 +17,11 @@ var Table3 = lora.Count(models.Paper(models.ConfigOnly), lora.Paper())
 
 // %% The strategies of Figures 6 and 7
 //
-// Targeted, extended and hybrid adaptation of LLaVA v1.6, layer by layer: the paper states 40.1, 98.4 and 350.6 million for
-// Mistral and 346.7 million for Vicuna's hybrid, which had 32,000 tokens where transformers' checkpoints have 32,064.
+// Targeted, extended and hybrid adaptation of LLaVA v1.6. The hybrids had the original's 32,000 tokens, where transformers'
+// checkpoints have 32,064.
 
 var mistral = models.Load("llava-hf/llava-v1.6-mistral-7b-hf", models.ConfigOnly).As("system", "LLaVA v1.6 Mistral 7B")
 
 var vicuna = models.Load("llava-hf/llava-v1.6-vicuna-7b-hf", models.ConfigOnly).As("system", "LLaVA v1.6 Vicuna 7B")
 
-var Targeted = lora.Matches(mistral, lora.Targeted())
-
-var Extended = lora.Matches(mistral, lora.Extended())
-
-var Hybrid = lora.Matches(models.Join(mistral, vicuna), lora.Hybrid())
+var Strategies = lora.Count(models.Join(models.Cross(mistral, "strategy", "targeted", "extended", "hybrid"), models.Cross(vicuna, "strategy", "targeted", "hybrid")), lora.Strategies())

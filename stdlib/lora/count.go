@@ -23,25 +23,32 @@ func (c Counts) Refs() []step.Ref { return []step.Ref{c.ref} }
 
 // counted is what adapters.json holds of a system.
 type counted struct {
-	System  string         `json:"system"`
-	Group   string         `json:"group,omitempty"`
-	Rank    int            `json:"rank,omitempty"` // none: trained in full
-	Alpha   float64        `json:"alpha,omitempty"`
-	Scaling float64        `json:"scaling,omitempty"`
-	Modules string         `json:"modules,omitempty"` // last names of the adapted layers
-	Layers  map[string]int `json:"layers,omitempty"`  // adapted, by tower
-	Params  int64          `json:"params"`
-	Percent float64        `json:"percent"`
-	Paper   *published     `json:"paper,omitempty"`
+	System   string         `json:"system"`
+	Strategy string         `json:"strategy,omitempty"`
+	Group    string         `json:"group,omitempty"`
+	Rank     int            `json:"rank,omitempty"` // none: trained in full
+	Alpha    float64        `json:"alpha,omitempty"`
+	Scaling  float64        `json:"scaling,omitempty"`
+	Modules  string         `json:"modules,omitempty"` // last names of the adapted layers
+	Layers   map[string]int `json:"layers,omitempty"`  // adapted, by tower
+	Params   int64          `json:"params"`
+	Percent  float64        `json:"percent"`
 }
 
-// published is what the paper's Table 3 says.
+// published is what the paper says of a system: of Table 3, or of a strategy.
 type published struct {
-	Millions float64 `json:"millions"`
-	Percent  float64 `json:"percent"`
-	Scaling  float64 `json:"scaling,omitempty"`
-	Targets  string  `json:"targets"`
-	Note     string  `json:"note,omitempty"`
+	Millions, Percent, Scaling float64
+	Targets, Note              string
+}
+
+// paperOf is what the paper says of the line, nil for nothing.
+func (l counted) paperOf() *published {
+	for _, r := range append(table3(), strategies()...) {
+		if r.System == l.System && r.Strategy == l.Strategy {
+			return &published{r.Paper.Parameters, r.Paper.Percent, r.Paper.Scaling, r.Paper.Targets, r.Note}
+		}
+	}
+	return nil
 }
 
 type countParams struct {
@@ -111,7 +118,7 @@ func runCount(ctx *step.Context, dir string) error {
 
 // countOne counts one system.
 func countOne(m model.Model, labels frame.Labels, c Config) (counted, error) {
-	l := counted{System: labels.Get("system"), Group: labels.Get("group")}
+	l := counted{System: labels.Get("system"), Strategy: labels.Get("strategy"), Group: labels.Get("group")}
 	if l.System == "" {
 		l.System = labels.String()
 	}
@@ -132,11 +139,6 @@ func countOne(m model.Model, labels frame.Labels, c Config) (counted, error) {
 	for _, t := range plan.Targets {
 		l.Layers[string(t.Tower)]++
 	}
-	for _, r := range table3() {
-		if r.System == l.System {
-			l.Paper = &published{r.Paper.Parameters, r.Paper.Percent, r.Paper.Scaling, r.Paper.Targets, r.Note}
-		}
-	}
 	return l, nil
 }
 
@@ -153,18 +155,22 @@ func (c Counts) View(dirs []string) (view.View, error) {
 	t := view.Table{Title: "Adapters: rank, scaling, targets and parameters trained",
 		Header: [][]view.Cell{cells("Model", "Rank", "Alpha", "Scaling", "Targets", "Layers", "Trained", "%", "Paper", "%", "Difference", "Paper's targets")},
 		Align:  []view.Align{view.Left, view.Right, view.Right, view.Right, view.Left, view.Left, view.Right, view.Right, view.Right, view.Right, view.Right, view.Left},
-		Full:   [][]string{{"system", "group", "rank", "alpha", "scaling", "modules", "trained", "percent", "paper_millions", "paper_percent", "paper_scaling", "paper_targets", "note"}},
+		Full:   [][]string{{"system", "strategy", "group", "rank", "alpha", "scaling", "modules", "trained", "percent", "paper_millions", "paper_percent", "paper_scaling", "paper_targets", "note"}},
 	}
 	for i, l := range lines {
+		name := l.System
+		if l.Strategy != "" {
+			name += ", " + l.Strategy
+		}
 		row := view.Row{Rule: i > 0 && l.Group != lines[i-1].Group}
-		full := []string{l.System, l.Group, fmt.Sprint(l.Rank), fmt.Sprint(l.Alpha), fmt.Sprint(l.Scaling), l.Modules, fmt.Sprint(l.Params), fmt.Sprintf("%.4f", l.Percent)}
+		full := []string{l.System, l.Strategy, l.Group, fmt.Sprint(l.Rank), fmt.Sprint(l.Alpha), fmt.Sprint(l.Scaling), l.Modules, fmt.Sprint(l.Params), fmt.Sprintf("%.4f", l.Percent)}
 		if l.Rank == 0 {
-			row.Cells = cells(l.System, "-", "-", "-", "everything", "", model.Thousands(l.Params), "100", "", "", "", "")
+			row.Cells = cells(name, "-", "-", "-", "everything", "", model.Thousands(l.Params), "100", "", "", "", "")
 		} else {
-			row.Cells = cells(l.System, fmt.Sprint(l.Rank), fmt.Sprintf("%g", l.Alpha), fmt.Sprintf("%g", l.Scaling), l.Modules, l.layers(), model.Thousands(l.Params), fmt.Sprintf("%.2f", l.Percent))
-			if p := l.Paper; p != nil {
+			row.Cells = cells(name, fmt.Sprint(l.Rank), fmt.Sprintf("%g", l.Alpha), fmt.Sprintf("%g", l.Scaling), l.Modules, l.layers(), model.Thousands(l.Params), fmt.Sprintf("%.2f", l.Percent))
+			if p := l.paperOf(); p != nil {
 				row.Cells = append(row.Cells, cells(fmt.Sprintf("%.1fM", p.Millions), fmt.Sprintf("%.2f", p.Percent), p.difference(l.Params), p.Targets)...)
-				t.Footer = append(t.Footer, l.System+": "+p.Note)
+				t.Footer = append(t.Footer, name+": "+p.Note)
 				full = append(full, fmt.Sprint(p.Millions), fmt.Sprint(p.Percent), fmt.Sprint(p.Scaling), p.Targets, p.Note)
 			}
 		}

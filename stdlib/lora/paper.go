@@ -14,30 +14,33 @@ var publishedFiles embed.FS
 
 // row is one of Table 3's.
 type row struct {
-	System  string // as models.Paper labels it
-	Rank    int
-	Alpha   float64
-	Targets []string
-	Towers  []model.Tower
-	Paper   struct {
+	System   string // as models.Paper labels it
+	Strategy string // of the strategies alone
+	Rank     int
+	Alpha    float64
+	Targets  []string
+	Towers   []model.Tower
+	Paper    struct {
 		Parameters, Percent, Scaling float64 // in millions, in percent, alpha/rank
 		Targets                      string
 	}
 	Note string
 }
 
-// table3 are the rows of the paper's Table 3 that have adapters.
-var table3 = sync.OnceValue(func() []row {
+// table3 are the rows of the paper's Table 3 that have adapters, strategies what its Figures 6 and 7 compare.
+var table3, strategies = sync.OnceValue(func() []row { return rows("table3.yaml") }), sync.OnceValue(func() []row { return rows("strategies.yaml") })
+
+func rows(file string) []row {
 	var out []row
-	raw, err := publishedFiles.ReadFile("published/table3.yaml")
+	raw, err := publishedFiles.ReadFile("published/" + file)
 	if err == nil {
 		err = yaml.Unmarshal(raw, &out)
 	}
 	if err != nil {
-		panic("lora: published/table3.yaml: " + err.Error()) // embedded: a mistake of the program
+		panic("lora: published/" + file + ": " + err.Error()) // embedded: a mistake of the program
 	}
 	return out
-})
+}
 
 // Paper are the configurations of the paper's Table 3 by system, for the systems of models.Paper: rank, alpha and targets
 // as its words, its scaling and its counts determine them. recipes/adapters prints them beside the published counts;
@@ -71,4 +74,10 @@ func Extended() Config {
 func Hybrid() Config {
 	return Config{Rank: 32, Alpha: 64, ModulesToSave: []string{"lm_head", "embed_tokens"},
 		TargetModules: []string{"q_proj", "k_proj", "v_proj", "gate_proj", "up_proj", "down_proj", "fc1", "fc2", "linear_1", "linear_2"}}
+}
+
+// Strategies are the three by the label "strategy": targeted, extended, hybrid. With
+// models.Cross(systems, "strategy", "targeted", "extended", "hybrid") train.LoRA trains what Figures 6 and 7 compare.
+func Strategies() Configs {
+	return By("strategy").With("targeted", Targeted()).With("extended", Extended()).With("hybrid", Hybrid())
 }

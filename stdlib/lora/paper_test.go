@@ -105,7 +105,7 @@ func TestConfigs(t *testing.T) {
 		}
 	}
 	own := Paper().With("IDEFICS 9B Instruct", Config{Rank: 3})
-	if c, err := own.For(s); err != nil || c.Rank != 3 || len(own.Systems()) != 8 {
+	if c, err := own.For(s); err != nil || c.Rank != 3 || len(own.Values()) != 8 {
 		t.Errorf("%+v %v", c, err)
 	}
 	if c, _ := Paper().For(s); c.Rank != 16 {
@@ -142,4 +142,25 @@ func TestCount(t *testing.T) {
 		}
 	}
 	t.Error("a missing configuration is no error")
+}
+
+// The strategies of Figures 6 and 7, found by their own label, beside the paper's counts.
+func TestStrategies(t *testing.T) {
+	mistral := models.Load("llava-hf/llava-v1.6-mistral-7b-hf", models.ConfigOnly).As("system", "LLaVA v1.6 Mistral 7B")
+	vicuna := models.Load("llava-hf/llava-v1.6-vicuna-7b-hf", models.ConfigOnly).As("system", "LLaVA v1.6 Vicuna 7B")
+	c := Count(models.Join(models.Cross(mistral, "strategy", "targeted", "extended", "hybrid"), models.Cross(vicuna, "strategy", "hybrid")), Strategies())
+	dir, err := testmodel.NewRunner(t).Run(t.Context(), c.Refs()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := c.View([]string{dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"40,108,032 40.1M none", "98,467,840 98.4M none", "351,174,656 350.6M +0.6M", "347,242,496 346.7M +0.5M"}
+	for i, r := range v.(view.Table).Rows {
+		if got := r.Cells[6].Text + " " + r.Cells[8].Text + " " + r.Cells[10].Text; got != want[i] {
+			t.Errorf("%s: %s; want %s", r.Cells[0].Text, got, want[i])
+		}
+	}
 }
