@@ -1,6 +1,9 @@
 // Package train is the noun "training": LoRA adapters on a frozen base (LoRA), every weight (Full), and a vision tower
 // on classification heads (Attributes), all by one loop.
 //
+// Adapters that agree in base, set, batches and order of the examples train in one pass (crew), each with the result of a
+// training alone.
+//
 // It knows data order, batches, the loss's normalisation, AdamW and its schedules, clipping, validation, checkpoints and
 // resuming. It does not know any model family (models/model), how adapters stand in a model (lora), or kernels.
 //
