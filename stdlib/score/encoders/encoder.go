@@ -20,8 +20,10 @@ import (
 type Encoder struct {
 	Config Config
 	Tok    *tokenizer.Tokenizer
-	dev    *tensor.Device
-	net    *network
+	// Most is how many tokens its tokenizer leaves of a text (model_max_length), special ones included; 0: all.
+	Most int
+	dev  *tensor.Device
+	net  *network
 }
 
 // Text is one sequence with its special tokens. Types are the tokens' segments; nil means 0.
@@ -47,16 +49,25 @@ func Open(ctx context.Context, dir string) (*Encoder, error) {
 	if int(e.Tok.MaxID()) >= e.Config.VocabSize {
 		return nil, fmt.Errorf("%s: token id %d; config.json's vocab_size is %d: tokenizer of another model?", e.Tok.Path(), e.Tok.MaxID(), e.Config.VocabSize)
 	}
+	if e.Most, err = maxLength(dir); err != nil {
+		return nil, err
+	}
 	a, err := weights.Open(dir)
 	if err != nil {
 		return nil, err
 	}
-	s := Source{Config: e.Config, Weights: a, Prefix: e.Config.ModelType + ".", Ignore: []string{"cls.", "classifier.", "lm_head.", "qa_outputs."}}
+	s := Source{Config: e.Config, Weights: a, Prefix: e.Config.ModelType + ".", Ignore: []string{"cls.", "classifier.", "lm_head.", "qa_outputs.", "lm_predictions."}}
+	if e.Config.ModelType == "deberta" { // positions that position_biased_input leaves unused; the pooler belongs to its classifier
+		s.Ignore = append(s.Ignore, "embeddings.position_embeddings.weight", "pooler.")
+	}
 	names := s.names()
-	pooled := slices.ContainsFunc(a.Names(), func(s string) bool { return names.Canonical(s) == "pooler.dense.weight" })
+	pooled := e.Config.ModelType != "deberta" && slices.ContainsFunc(a.Names(), func(s string) bool { return names.Canonical(s) == "pooler.dense.weight" })
 	e.net = newNetwork(e.Config, pooled, 0)
 	if err := model.LoadWeights(e.dev, a, nn.Params(e.net), names); err != nil {
 		return nil, err
+	}
+	for _, l := range e.net.Encoder.Layers {
+		l.Self.join(e.dev, l.heads)
 	}
 	return e, nil
 }
