@@ -7,7 +7,7 @@ import (
 	"lightbox/stdlib/nn"
 )
 
-// Config is a bert, roberta, bleurt or deberta configuration.
+// Config is a bert, roberta, deberta or bleurt configuration.
 type Config struct {
 	ModelType             string  `json:"model_type"`
 	VocabSize             int     `json:"vocab_size"`
@@ -45,22 +45,20 @@ func ParseConfig(raw []byte) (Config, error) {
 		c.VocabSize, c.TypeVocabSize, c.LayerNormEps = 50265, 0, 1e-7
 		c.disentangledConfig = debertaDefaults
 	case "deberta-v2":
-		return c, fmt.Errorf("model_type is \"deberta-v2\" (DeBERTa v2 and v3), another architecture; want bert, roberta, bleurt or deberta")
+		return c, fmt.Errorf("model_type is \"deberta-v2\" (DeBERTa v2 and v3), another architecture; want bert, roberta or deberta")
 	default:
-		return c, fmt.Errorf("model_type is %q; want bert, roberta, bleurt or deberta", kind.ModelType)
+		return c, fmt.Errorf("model_type is %q; want bert, roberta, deberta or bleurt", kind.ModelType)
 	}
 	if err := json.Unmarshal(raw, &c); err != nil {
 		return c, err
 	}
 	if c.ModelType == "bert" || c.ModelType == "roberta" {
-		c.EmbeddingSize = 0 // no configuration of theirs has one
+		c.EmbeddingSize = 0 // no configuration of these has one
 	}
 	if err := c.Check(); err != nil || c.ModelType != "deberta" {
 		return c, err
 	}
-	err := c.checkDisentangled(raw)
-	c.EmbeddingSize = 0
-	return c, err
+	return c, c.checkDisentangled(raw)
 }
 
 // Check tells what is wrong with the sizes.

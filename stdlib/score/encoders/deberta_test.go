@@ -88,7 +88,7 @@ func TestDebertaConfig(t *testing.T) {
 	}
 	for edit, want := range map[[2]string]string{
 		{"c2p|p2c", "c2p|p2p"}: `pos_att_type has "p2p"; want c2p, p2c or both, each once`,
-		{`"model_type": "deberta"`, `"model_type": "deberta-v2"`}:  `model_type is "deberta-v2" (DeBERTa v2 and v3), another architecture; want bert, roberta, bleurt or deberta`,
+		{`"model_type": "deberta"`, `"model_type": "deberta-v2"`}:  `model_type is "deberta-v2" (DeBERTa v2 and v3), another architecture; want bert, roberta or deberta`,
 		{`"pooler_dropout": 0`, `"talking_head": true`}:            `talking_head is true; only false is known for a deberta`,
 		{`"attention_head_size": 64`, `"attention_head_size": 32`}: `attention_head_size is 32; only 64 is known for a deberta`,
 		{`"pooler_dropout": 0`, `"embedding_size": 128`}:           `embedding_size is 128; want hidden_size, 1024, for a deberta`,

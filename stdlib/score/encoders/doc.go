@@ -1,4 +1,4 @@
-// Package encoders holds the text encoders that metrics need: BERT, RoBERTa, BLEURT and DeBERTa (v1) as published on the
+// Package encoders holds the text encoders that metrics need: BERT, RoBERTa, DeBERTa (v1) and BLEURT as published on the
 // Hugging Face hub.
 //
 // It knows checkpoints (config.json, weights, tokenizer), token ids in and hidden states out. It does not know metrics,

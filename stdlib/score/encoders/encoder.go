@@ -12,6 +12,7 @@ import (
 	"lightbox/kernels/tensor"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/nn"
+	"lightbox/stdlib/safetensors"
 	"lightbox/stdlib/text/tokenizer"
 	"lightbox/stdlib/weights"
 )
@@ -56,11 +57,7 @@ func Open(ctx context.Context, dir string) (*Encoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := Source{Config: e.Config, Weights: a, Prefix: e.Config.ModelType + ".", Ignore: []string{"cls.", "classifier.", "lm_head.", "qa_outputs.", "lm_predictions."}}
-	if e.Config.ModelType == "deberta" { // positions that position_biased_input leaves unused; the pooler belongs to its classifier
-		s.Ignore = append(s.Ignore, "embeddings.position_embeddings.weight", "pooler.")
-	}
-	names := s.names()
+	names := openSource(e.Config, a).names()
 	pooled := e.Config.ModelType != "deberta" && slices.ContainsFunc(a.Names(), func(s string) bool { return names.Canonical(s) == "pooler.dense.weight" })
 	e.net = newNetwork(e.Config, pooled, 0)
 	if err := model.LoadWeights(e.dev, a, nn.Params(e.net), names); err != nil {
@@ -70,6 +67,11 @@ func Open(ctx context.Context, dir string) (*Encoder, error) {
 		l.Self.join(e.dev, l.heads)
 	}
 	return e, nil
+}
+
+// openSource is a plain checkpoint: names with the family's prefix or without, heads of tasks passed over.
+func openSource(c Config, a *safetensors.Archive) Source {
+	return Source{Config: c, Weights: a, Prefix: c.ModelType + ".", Ignore: []string{"cls.", "classifier.", "lm_head.", "qa_outputs.", "lm_predictions."}}
 }
 
 // Hidden gives each text's hidden state after layer layers (0: the embeddings), its rows one after another: (tokens, C).

@@ -170,7 +170,7 @@ func TestErrors(t *testing.T) {
 		depth: "layer 4; the encoder has 3 (num_hidden_layers)",
 		empty: "text 1: it has no tokens",
 		long:  "text 1: it has 25 tokens; the encoder takes 24",
-		kind:  `model_type is "electra"; want bert, roberta, bleurt or deberta`,
+		kind:  `model_type is "electra"; want bert, roberta, deberta or bleurt`,
 	} {
 		if fmt.Sprint(got) != want {
 			t.Errorf("got %v, want %s", got, want)

@@ -66,6 +66,9 @@ func (s Source) names() model.Names {
 			if c == "embeddings.position_ids" || c == "embeddings.token_type_ids" {
 				return true
 			}
+			if s.Config.ModelType == "deberta" && (c == "embeddings.position_embeddings.weight" || strings.HasPrefix(c, "pooler.")) {
+				return true // positions that position_biased_input leaves unused; the pooler belongs to its classifier
+			}
 			return slices.ContainsFunc(s.Ignore, func(h string) bool { return strings.HasPrefix(c, h) })
 		},
 	}

@@ -6,9 +6,9 @@ import (
 	"lightbox/stdlib/nn"
 )
 
-// network is the tree of BERT, RoBERTa, which differs in the first position only, BLEURT, whose tables may be narrower than
-// its layers, and DeBERTa, which has another attention (deberta.go). N rows of all texts, C hidden, E embedding, F MLP,
-// L labels.
+// network is the tree of BERT, of RoBERTa, which differs in the first position only, of DeBERTa, which has another
+// attention (deberta.go), and of BLEURT, whose tables may be narrower than its layers. N rows of all texts, C hidden, E
+// embedding, F MLP, L labels.
 type network struct {
 	Embeddings embeddings `weight:"embeddings"`
 	Encoder    encoder    `weight:"encoder"`
@@ -67,7 +67,7 @@ func newNetwork(c Config, pooled bool, labels int) *network {
 	if c.ModelType == "deberta" && c.RelativeAttention {
 		n.Encoder.Distance = nn.NewEmbedding(2*c.reach(), c.HiddenSize)
 	}
-	if c.EmbeddingSize > 0 {
+	if c.ModelType == "bleurt" && c.EmbeddingSize > 0 {
 		n.Encoder.In = nn.NewLinear(c.EmbeddingSize, c.HiddenSize, true)
 	}
 	square := func() *nn.Linear { return nn.NewLinear(c.HiddenSize, c.HiddenSize, true) }

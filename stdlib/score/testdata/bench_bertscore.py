@@ -1,7 +1,7 @@
 """BERTScore with idf over pairs of real captions: bert_score and this package in turn, on the same processor, with the
 same checkpoints, loading left out.
 
-    python bench_bertscore.py [--pairs 100] [--threads 1 2] [--times 3] ../../../../shared/data/roco-text/validation_captions.txt bert deberta DIR:LAYER ...
+    python bench_bertscore.py ../../../../shared/data/roco-text/validation_captions.txt bert deberta DIR:LAYER ... [--pairs 100] [--threads 1 2] [--times 3]
 
 Checkpoints: bert (bert-base-uncased's sizes and its layer 9) and deberta (deberta-base's sizes and its layer 9) have random
 weights and a vocabulary learnt from the captions; others are directories. bert_score 0.3.13, transformers 4.49.0.
@@ -85,7 +85,7 @@ def bench(name, d, layer, binary):
             best[3] = min(best[3], float(re.search(r"([\d.]+) cpu-s", out).group(1)))
             ours = float(re.search(r"([\d.]+) F\b", out).group(1))
         print(f"{name}, layer {layer}, {PAIRS} pairs, {threads} threads: bert_score {best[0]:.2f} s ({best[1]:.2f} processor s), lightbox {best[2]:.2f} s ({best[3]:.2f}): "
-              f"{best[0] / best[2]:.2f} times ({best[1] / best[3]:.2f}); mean F {f:.6f} and {ours:.6f}", flush=True)
+              f"{best[0] / best[2]:.2f} times ({best[1] / best[3]:.2f}); mean F {f:.4f} and {ours:.4f}", flush=True)
 
 
 with tempfile.TemporaryDirectory() as top:
