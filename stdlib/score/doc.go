@@ -4,8 +4,10 @@
 // is scored by itself, so that tables, intervals and filters see single images.
 // A metric is a value made by a function of this package: ROUGE1, ROUGE2,
 // ROUGEL, Modality, Component, Func; Offline is the set that needs no network.
-// BestConstant is the baseline that looks at no image. Similarity compares the
-// caption with the image itself, by a dual encoder (package score/dual).
+// BERTScore, BLEURT and AlignScore read checkpoints, each in a step of its own
+// (network.go), and so does Similarity, which compares the caption with the
+// image itself (package score/dual).
+// BestConstant is the baseline that looks at no image.
 //
 // It knows: metrics, the lexicon of radiology terms behind component accuracy
 // (lexicon.yaml), baselines made of captions alone. It does not know: systems,

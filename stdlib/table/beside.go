@@ -15,6 +15,9 @@ import (
 // outsideMark stands at a difference that chance alone does not explain.
 const outsideMark = "*"
 
+// foundMark stands at a paired difference that its test finds, after correction.
+const foundMark = "†"
+
 type besideParams struct{ Published, Digest string }
 
 // Beside puts the published numbers below each line of the table, and the difference of ours from them. Lines are matched

@@ -95,7 +95,7 @@ func Difference(label, base string, of ...string) Option {
 
 // Versus adds below each line its paired difference from the baseline's, image
 // by image, with a bootstrap interval (95% unless CI says otherwise); table.json
-// also holds the P of the paired permutation test.
+// also holds the P of the paired permutation test, as it is and after Holm's correction over the column's tests.
 func Versus(label, base string, of ...string) Option {
 	return option(func(p *params) { p.Changes = append(p.Changes, change{label, base, of, paired}) })
 }

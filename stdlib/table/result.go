@@ -54,6 +54,7 @@ type cell struct {
 	SD       *number   `json:"sd,omitempty"` // over the values of the label averaged over
 	Interval *interval `json:"interval,omitempty"`
 	P        *number   `json:"p,omitempty"`       // paired permutation test
+	Holm     *number   `json:"p_holm,omitempty"`  // the same, adjusted over the tests of the column
 	Outside  bool      `json:"outside,omitempty"` // a published value beyond our interval
 }
 

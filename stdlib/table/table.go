@@ -23,7 +23,7 @@ func (t Table) Ref() step.Ref { return t.ref }
 // Refs is what must have run before the table can be viewed.
 func (t Table) Refs() []step.Ref { return []step.Ref{t.ref} }
 
-var newOp = &step.Op{Name: "table.New", Version: "1", Seeded: true, Run: run}
+var newOp = &step.Op{Name: "table.New", Version: "2", Seeded: true, Run: run}
 
 // New makes a table of scores: the mean of each Number column over the rows of
 // each combination of labels. Absent scores are left out of the mean, and a note

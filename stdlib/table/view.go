@@ -120,6 +120,9 @@ func (r *result) deltaRows(d delta) []view.Row {
 		if c.Outside {
 			text += outsideMark
 		}
+		if c.Holm != nil && float64(*c.Holm) < 1-r.Level {
+			text += foundMark
+		}
 		row.Cells = append(row.Cells, view.Cell{Text: text, Dim: true})
 	}
 	if d.Kind != paired {
