@@ -43,6 +43,8 @@ func table_lightbox_stdlib_score() members {
 		"ROUGEOptions":        reflect.ValueOf((*score.ROUGEOptions)(nil)),
 		"Recall":              reflect.ValueOf(score.Recall),
 		"Side":                reflect.ValueOf(score.Side),
+		"Similarity":          reflect.ValueOf(score.Similarity),
+		"SimilarityOptions":   reflect.ValueOf((*score.SimilarityOptions)(nil)),
 		"Size":                reflect.ValueOf(score.Size),
 		"Terms":               reflect.ValueOf(score.Terms),
 	}
