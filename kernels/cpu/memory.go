@@ -107,6 +107,9 @@ func (b *Block) F32(off, n int) []float32 {
 	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(s))), n)
 }
 
+// Raw is the n bytes of the block from byte off on.
+func (b *Block) Raw(off, n int) []byte { return b.bytes[off : off+n] }
+
 // U16 is the n 16-bit elements (bfloat16) of the block from byte off on.
 func (b *Block) U16(off, n int) []uint16 {
 	if n == 0 {

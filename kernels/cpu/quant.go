@@ -275,7 +275,7 @@ func Quantise8(raw []byte, scales []float32, w Mat, c int) {
 				clear(raw[r*c : (r+1)*c])
 				continue
 			}
-			inverse := 127 / m
+			inverse := float32(1/m) * 127 // torch divides a number by a tensor so
 			for o := r * c; o < (r+1)*c; o++ {
 				raw[o] = byte(int8(math.RoundToEven(float64(float32(roundHalf(w.at(o)) * inverse)))))
 			}
@@ -294,4 +294,27 @@ func roundHalf(x float32) float32 {
 	}
 	b := math.Float32bits(x)
 	return math.Float32frombits((b + 0xfff + b>>13&1) &^ 0x1fff)
+}
+
+// Transpose writes the transpose of w (r, c), widened.
+func Transpose(dst []float32, w Mat, r, c int) {
+	Parallel(c, rowGrain(r), func(lo, hi int) {
+		for j := lo; j < hi; j++ {
+			for i := range r {
+				dst[j*r+i] = w.at(i*c + j)
+			}
+		}
+	})
+}
+
+// DequantiseColumns writes columns [lo, hi) of the quantised matrix c, whose rows have ld elements, as rows.
+func DequantiseColumns(dst []float32, c *Codes, lo, hi, ld int) {
+	rows := c.N / ld
+	Parallel(hi-lo, rowGrain(rows), func(a, b int) {
+		for j := a; j < b; j++ {
+			for i := range rows {
+				dst[j*rows+i] = c.at(i*ld + lo + j)
+			}
+		}
+	})
 }

@@ -34,7 +34,7 @@ func Meta() *Meter {
 func (m *Meter) Mapped(dt tensor.DType, dims ...int) *tensor.Tensor {
 	b := &hollow{}
 	t := m.Borrow(b, dt, dims...)
-	b.bytes = int64(t.Numel() * dt.Size())
+	b.bytes = int64(dt.Bytes(t.Numel()))
 	return t
 }
 
@@ -98,7 +98,7 @@ func spend(x *tensor.Tensor, flops float64, scratch int, weights ...*tensor.Tens
 	m.spent.Scratch = max(m.spent.Scratch, int64(scratch*Threads()))
 	for _, w := range weights {
 		if w != nil {
-			m.spent.Read += float64(w.Numel() * w.DType().Size())
+			m.spent.Read += float64(w.Bytes())
 		}
 	}
 }
