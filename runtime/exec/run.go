@@ -194,6 +194,7 @@ func (e *Executor) context(ctx context.Context, p *Plan, it *Item, rec *recorder
 		Log:      rec.log,
 		Metric:   rec.metric,
 		Scratch:  func() (string, error) { return e.o.Store.Scratch(it.Key) },
+		Cache:    e.o.Store.Cache,
 		Once:     e.once.get,
 		Digest: func(path string) (string, error) {
 			src, err := e.o.Digests.Digest(path)

@@ -32,6 +32,7 @@ type Env struct {
 	Log      func(line string)
 	Metric   func(name string, step int64, v float64)
 	Scratch  func() (string, error)
+	Cache    func(key string) (string, error)
 	Once     func(key string, f func() (any, error)) (any, error)
 	Digest   func(path string) (string, error)
 }
@@ -100,6 +101,20 @@ func (c *Context) Scratch() (string, error) {
 		return "", fmt.Errorf("step %s runs without a scratch directory", c.name())
 	}
 	return c.env.Scratch()
+}
+
+// Cache is a directory that all steps, of this run and of later ones, share
+// under key: for what is costly to compute and belongs to no single artifact,
+// such as an encoder's outputs by content. key must name everything that the
+// files depend on, digests of weights and versions of formats included. Files
+// appear there whole (written under a temporary name in the same directory, then
+// renamed), by any process at any time; the user may delete them between runs. What
+// is found there only saves time: it must never change a result.
+func (c *Context) Cache(key string) (string, error) {
+	if c.env.Cache == nil {
+		return "", fmt.Errorf("step %s runs without a cache", c.name())
+	}
+	return c.env.Cache(key)
 }
 
 // Once returns f's value, computing it at most once per run for one key:

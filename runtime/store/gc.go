@@ -22,7 +22,7 @@ type Garbage struct {
 
 // GC removes artifacts whose key keep does not hold and which were made more
 // than age ago, and leftovers of that age (checkpoints of such keys,
-// temporary files, locks, logs). With dry it only lists them. It refuses
+// caches not used since, temporary files, locks, logs). With dry it only lists them. It refuses
 // while a run uses the store.
 func (s *Store) GC(keep map[step.Key]bool, age time.Duration, dry bool) ([]Garbage, error) {
 	if _, err := os.Stat(s.root); errors.Is(err, fs.ErrNotExist) {
@@ -50,7 +50,7 @@ func (s *Store) GC(keep map[step.Key]bool, age time.Duration, dry bool) ([]Garba
 			out = append(out, g)
 		}
 	}
-	for _, sub := range []string{"tmp", "scratch", "verify", "locks", "stamps", "logs"} {
+	for _, sub := range []string{"tmp", "scratch", "cache", "verify", "locks", "stamps", "logs"} {
 		entries, _ := os.ReadDir(s.path(sub))
 		for _, e := range entries {
 			var k step.Key

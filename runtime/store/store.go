@@ -11,6 +11,7 @@
 //	  objects/<key>/…               the artifact, in open formats
 //	  tmp/       being written; renamed into objects when complete
 //	  scratch/   checkpoints of interrupted steps
+//	  cache/     what steps share and can make again: an encoder's outputs by content
 //	  locks/     who is making what (flock: freed when its owner dies)
 //	  stamps/    size and time of files whose hash was checked on this machine
 //	  logs/      what steps said
@@ -18,6 +19,8 @@
 package store
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -26,6 +29,7 @@ import (
 	"sort"
 	"strings"
 	"syscall"
+	"time"
 
 	"lightbox/runtime/step"
 )
@@ -191,6 +195,25 @@ func (s *Store) Scratch(key step.Key) (string, error) {
 		return "", err
 	}
 	return s.path("scratch", key.String(), "step"), nil
+}
+
+// Cache is the directory that steps share under key, made on first use. Its
+// time of use is noted, so that GC finds those of no use any more.
+func (s *Store) Cache(key string) (string, error) {
+	sum := sha256.Sum256([]byte(key))
+	name := hex.EncodeToString(sum[:])
+	if err := s.prepare("cache", name); err != nil {
+		return "", err
+	}
+	dir := s.path("cache", name)
+	said := filepath.Join(dir, "key.txt")
+	if _, err := os.Stat(said); err != nil {
+		if err := os.WriteFile(said, []byte(key+"\n"), 0o644); err != nil {
+			return "", s.explain(err)
+		}
+	}
+	now := time.Now()
+	return dir, s.explain(os.Chtimes(dir, now, now))
 }
 
 // Metrics is the file in which key's metrics gather until the commit. Its

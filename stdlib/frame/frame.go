@@ -83,14 +83,14 @@ func withErrors(op *step.Op, errs ...error) *step.Op {
 
 // then makes the frame of one more step on f. A non-nil err becomes an error of
 // the plan; cols stay, so that one mistake is reported once.
-func (f Frame) then(op *step.Op, params any, cols []Column, err error) Frame {
+func (f Frame) then(op *step.Op, params any, cols []Column, err error, more ...step.Ref) Frame {
 	if f.cols == nil { // in error already: its columns cannot be judged
 		cols, err = nil, nil
 	}
 	if err != nil {
 		op = withErrors(op, err)
 	}
-	return Frame{ref: step.New(op, params, f.ref), cols: cols, images: f.images}
+	return Frame{ref: step.New(op, params, append([]step.Ref{f.ref}, more...)...), cols: cols, images: f.images}
 }
 
 // Extend makes the frame of one more step on f for another package's operation,
@@ -99,6 +99,13 @@ func (f Frame) then(op *step.Op, params any, cols []Column, err error) Frame {
 func Extend(f Frame, op *step.Op, params any, cols []Column, errs ...error) Frame {
 	err := errors.Join(append(errs, checkColumns(cols))...)
 	return f.then(op, params, append([]Column{}, cols...), err)
+}
+
+// ExtendWith is Extend for an operation that reads more steps: they are its
+// inputs after f's.
+func ExtendWith(f Frame, more []step.Ref, op *step.Op, params any, cols []Column, errs ...error) Frame {
+	err := errors.Join(append(errs, checkColumns(cols))...)
+	return f.then(op, params, append([]Column{}, cols...), err, more...)
 }
 
 // column checks that name is a column of kind k.

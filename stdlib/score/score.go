@@ -98,7 +98,13 @@ func Captions(captions frame.Frame, ms ...Metric) frame.Frame {
 		seen[c.Name] = true
 		cols = append(cols, c)
 	}
-	return frame.Extend(captions, captionsOp, captionsParams{measures}, cols, errs...)
+	var more []step.Ref // the steps of networks, in the order of their measures
+	for _, m := range measures {
+		if o, ok := m.(output); ok {
+			more = append(more, o.step(captions))
+		}
+	}
+	return frame.ExtendWith(captions, more, captionsOp, captionsParams{measures}, cols, errs...)
 }
 
 func runCaptions(ctx *step.Context, dir string) error {
@@ -108,13 +114,20 @@ func runCaptions(ctx *step.Context, dir string) error {
 	}
 	measures := ctx.Step().Params.(captionsParams).Measures
 	in := newInput(ctx, rows)
+	networks := 0
 	for k, m := range measures {
 		c := m.column()
 		ctx.Progress(int64(k), int64(len(measures)), c.Header())
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		values, err := m.score(in)
+		var values []float64
+		if _, ok := m.(output); ok {
+			networks++
+			values, err = readValues(ctx.Input(networks), c.Name, rows.Len())
+		} else {
+			values, err = m.score(in)
+		}
 		if err != nil {
 			return fmt.Errorf("metric %s: %w", c.Name, err)
 		}

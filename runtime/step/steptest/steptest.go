@@ -4,6 +4,8 @@ package steptest
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"os"
 	"path/filepath"
@@ -56,7 +58,12 @@ func Try(t testing.TB, ctx context.Context, refs ...step.Ref) ([]string, error) 
 		}
 		c := step.NewContext(ctx, step.Env{Step: s, Seed: Seed, Dirs: all,
 			Scratch: func() (string, error) { return scratch, os.MkdirAll(scratch, 0o755) },
-			Log:     func(line string) { t.Log(line) }})
+			Cache: func(key string) (string, error) {
+				sum := sha256.Sum256([]byte(key))
+				dir := filepath.Join(root, "cache", hex.EncodeToString(sum[:8]))
+				return dir, os.MkdirAll(dir, 0o755)
+			},
+			Log: func(line string) { t.Log(line) }})
 		if err := s.Op.Run(c, dir); err != nil {
 			return nil, &step.Error{Op: s.Op.Name, Err: err}
 		}
