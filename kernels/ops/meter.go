@@ -38,6 +38,14 @@ func (m *Meter) Mapped(dt tensor.DType, dims ...int) *tensor.Tensor {
 	return t
 }
 
+// Forget says that a Mapped tensor has left memory again: it does not count until it is touched anew.
+func (m *Meter) Forget(t *tensor.Tensor) {
+	m.mem.mu.Lock()
+	defer m.mem.mu.Unlock()
+	b, _ := t.Buffer()
+	delete(m.mem.touched, b.(*hollow))
+}
+
 // Spent sums up what ran so far.
 func (m *Meter) Spent() Spent {
 	m.mem.mu.Lock()

@@ -5,6 +5,7 @@
 package capacity
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -135,7 +136,7 @@ func child(t *testing.T, m model.Model, dir string, work func(m model.Model, dev
 	for _, p := range append(m.Params(), m.Buffers()...) {
 		params = append(params, nn.Named{Name: p.Name, Param: p.Param})
 	}
-	if err := model.LoadWeights(dev, a, params, model.Names{Canonical: func(s string) string { return s }}); err != nil {
+	if err := model.LoadWeights(context.Background(), a, params, model.Names{Canonical: func(s string) string { return s }}); err != nil {
 		t.Fatal(err)
 	}
 	work(m, dev)

@@ -55,7 +55,7 @@ func Open(ctx context.Context, dir string) (*Encoder, error) {
 	names := namesOf(e.Config.ModelType)
 	pooled := slices.ContainsFunc(a.Names(), func(s string) bool { return names.Canonical(s) == "pooler.dense.weight" })
 	e.net = newNetwork(e.Config, pooled)
-	if err := model.LoadWeights(e.dev, a, nn.Params(e.net), names); err != nil {
+	if err := model.LoadWeights(ctx, a, nn.Params(e.net), names); err != nil {
 		return nil, err
 	}
 	return e, nil
