@@ -36,8 +36,12 @@ type Names struct {
 func LoadWeights(ctx context.Context, a *safetensors.Archive, params []nn.Named, names Names) error {
 	report := setForms(ctx, params)
 	dev, done := ops.From(ctx), 0
+	var stopped error
 	err := matchWeights(a, params, names, func(stored string, p nn.Named) error {
-		if ctx.Err() != nil {
+		if p.Form != nil && stopped == nil { // quantising takes its time; the rest is mapped
+			stopped = ctx.Err()
+		}
+		if stopped != nil {
 			return nil
 		}
 		err := loadParam(dev, a, stored, p)
@@ -47,7 +51,10 @@ func LoadWeights(ctx context.Context, a *safetensors.Archive, params []nn.Named,
 		}
 		return err
 	})
-	return errors.Join(ctx.Err(), err)
+	if stopped != nil {
+		return stopped
+	}
+	return err
 }
 
 // CheckWeights reports what LoadWeights would, without loading.

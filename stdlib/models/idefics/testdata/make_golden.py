@@ -175,7 +175,7 @@ def images():
     write("images.json", dict(made_by=MADE, drawn=out, radsample=real))
 
 
-for name in sys.argv[1:] or [*CASES, "two", "sight", "images"]:
+for name in (sys.argv[1:] or [*CASES, "two", "sight", "images"]) if __name__ == "__main__" else []:
     if name in CASES:
         CASES[name]().run(name, HERE, MADE)
     else:
