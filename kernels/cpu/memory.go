@@ -70,13 +70,8 @@ func unmap(b []byte) {
 	unmapMemory(b)
 }
 
-// Wrap uses raw itself when it is aligned for float32 (or is empty).
-func (Host) Wrap(raw []byte) (tensor.Buffer, bool) {
-	if uintptr(unsafe.Pointer(unsafe.SliceData(raw)))%4 != 0 {
-		return nil, false
-	}
-	return &Block{bytes: raw}, true
-}
+// Wrap uses raw itself.
+func (Host) Wrap(raw []byte) (tensor.Buffer, bool) { return &Block{bytes: raw}, true }
 
 // Upload copies src into dst.
 func (Host) Upload(dst tensor.Buffer, off int, src []byte) { copy(dst.(*Block).bytes[off:], src) }

@@ -108,8 +108,10 @@ func (d *Device) FromBytes(raw []byte, dt DType, dims ...int) *Tensor {
 	if len(raw) != dt.Bytes(n) {
 		FailValue("from bytes", "raw", len(raw), "%d bytes for %s %s", dt.Bytes(n), ShapeString(dims), dt)
 	}
-	if buf, ok := d.mem.Wrap(raw); ok {
-		return d.Borrow(buf, dt, dims...)
+	if uintptr(unsafe.Pointer(unsafe.SliceData(raw)))%uintptr(max(1, dt.Size())) == 0 {
+		if buf, ok := d.mem.Wrap(raw); ok {
+			return d.Borrow(buf, dt, dims...)
+		}
 	}
 	t := d.Empty(dt, dims...)
 	t.Upload(raw)
