@@ -100,8 +100,8 @@ var quantOp = &step.Op{Name: "models.Quantize", Version: "1", Run: func(ctx *ste
 
 // Quantized is the systems with the weights of their bases' Linears held in a format: what QLoRA trains adapters on, and
 // what generates in a quarter of the memory. Every Linear is quantised but the output head, and those of keep: towers
-// ("language", "vision", "connector"), or modules by the beginning or the end of their names, as transformers'
-// llm_int8_skip_modules takes them. That is transformers' default, vision tower and connector included. Codes and scales
+// ("language", "vision", "connector"), or modules ("multi_modal_projector", "layers.0", "down_proj") by whole parts of their
+// paths or the ends of these, as transformers' llm_int8_skip_modules takes them. That is transformers' default, vision tower and connector included. Codes and scales
 // are bitsandbytes'.
 //
 // Quantising happens when a step opens the base, once per run: no file is written. Parameters count as what they are, not

@@ -18,7 +18,7 @@ import (
 // and biases stay as they are stored there too.
 type Quantisation struct {
 	Form ops.Form
-	Keep []string // towers (language, vision, connector), and modules by transformers' rule: a name's beginning up to a dot, or its end
+	Keep []string // towers (language, vision, connector), and modules: whole parts of their paths, or the end of one, as transformers takes llm_int8_skip_modules
 }
 
 // String is "nf4", "nf4 with double quantisation" or "int8", and what is kept.
@@ -57,7 +57,7 @@ func (q Quantisation) Apply(m Model) error {
 func (q Quantisation) keeps(m Model, s Slot, used map[string]bool) bool {
 	kept := false
 	for _, k := range q.Keep {
-		c := m.Canonical(k)
+		c := strings.TrimSuffix(m.Canonical(k+"."), ".")
 		if k == string(s.Tower) || under(s.Path, k) || under(s.Path, c) {
 			kept, used[k] = true, true
 		}
@@ -65,9 +65,9 @@ func (q Quantisation) keeps(m Model, s Slot, used map[string]bool) bool {
 	return kept
 }
 
-// under tells whether a module is name, in it, or ends in name.
+// under tells whether a module is in one called name, of which name may be the path or a part of it, or ends in name.
 func under(module, name string) bool {
-	return name != "" && (module == name || strings.HasPrefix(module, name+".") || strings.HasSuffix(module, name))
+	return name != "" && (strings.Contains("."+module+".", "."+name+".") || strings.HasSuffix(module, name))
 }
 
 // unmatched is the error about names of Keep that met no Linear.
