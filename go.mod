@@ -3,6 +3,7 @@ module lightbox
 go 1.26.0
 
 require (
+	codeberg.org/go-pdf/fpdf v0.11.1 // what gonum/plot writes PDF with; fixes the date in it
 	github.com/clipperhouse/displaywidth v0.10.0 // columns that a text takes in a terminal (tables)
 	github.com/dlclark/regexp2 v1.11.5 // look-ahead in tokenizers' patterns
 	github.com/expr-lang/expr v1.17.8 // filters and formulas in strings
@@ -19,14 +20,19 @@ require (
 	golang.org/x/sys v0.49.0 // memory maps, file locks, CPU features
 	golang.org/x/text v0.43.0 // Unicode normalisation and case
 	golang.org/x/tools v0.52.0 // reads and writes export data for the type-checker
+	gonum.org/v1/plot v0.17.0 // axes of figures; SVG, PNG and PDF
 	gopkg.in/yaml.v3 v3.0.1 // front matter, lexicons, lock files
 	gorgonia.org/gorgonia v0.9.18 // autodiff: the probe, and the oracle of gradients in tests
 	gorgonia.org/tensor v0.9.23 // Gorgonia's values
 )
 
 require (
+	codeberg.org/go-fonts/liberation v0.5.0 // indirect
+	codeberg.org/go-latex/latex v0.2.0 // indirect
+	git.sr.ht/~sbinet/gg v0.7.0 // indirect
 	github.com/VividCortex/ewma v1.2.0 // indirect
 	github.com/acarl005/stripansi v0.0.0-20180116102854-5a71ef0e047d // indirect
+	github.com/ajstarks/svgo v0.0.0-20211024235047-1546f124cd8b // indirect
 	github.com/andybalholm/brotli v1.1.1 // indirect
 	github.com/apache/arrow/go/arrow v0.0.0-20211112161151-bc219186db40 // indirect
 	github.com/awalterschulze/gographviz v2.0.3+incompatible // indirect
@@ -36,6 +42,7 @@ require (
 	github.com/clipperhouse/uax29/v2 v2.7.0 // indirect
 	github.com/fatih/color v1.18.0 // indirect
 	github.com/gogo/protobuf v1.3.2 // indirect
+	github.com/golang/freetype v0.0.0-20170609003504-e2365dfdc4a0 // indirect
 	github.com/golang/protobuf v1.5.2 // indirect
 	github.com/google/flatbuffers v2.0.6+incompatible // indirect
 	github.com/google/uuid v1.6.0 // indirect

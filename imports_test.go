@@ -31,7 +31,8 @@ stdlib/train  stdlib/generate  stdlib/inspect
 stdlib/modality  stdlib/score/encoders
 stdlib/score
 stdlib/paper
-stdlib/table  stdlib/plot
+stdlib/table
+stdlib/plot
 recipes/*
 recipes
 runtime/recipe  runtime/store  runtime/symbols/allow

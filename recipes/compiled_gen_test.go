@@ -3,6 +3,7 @@
 package recipes_test
 
 import (
+	"lightbox/recipes/audit"
 	"lightbox/recipes/models"
 	"lightbox/recipes/pretrain_tiny"
 	"lightbox/recipes/quickstart"
@@ -10,6 +11,13 @@ import (
 )
 
 var compiled = map[string]map[string]any{
+	"audit": {
+		"Differences":       audit.Differences,
+		"Figure8":           audit.Figure8,
+		"Figure9":           audit.Figure9,
+		"Figure9Recomputed": audit.Figure9Recomputed,
+		"Table4":            audit.Table4,
+	},
 	"models": {
 		"Table2": models.Table2,
 	},

@@ -69,6 +69,26 @@ func (c *cli) footer(out *session.Outcome) {
 	}
 }
 
+func (c *cli) rehearseCommand() *cobra.Command {
+	cmd := c.runCommand()
+	cmd.Use = "rehearse RECIPE"
+	cmd.Short = "Run the same recipe with tiny random models and a handful of drawn pictures"
+	cmd.Long = `Rehearse runs a recipe from beginning to end in a minute or two, on any machine:
+every checkpoint is replaced by a tiny random one of the same architecture, every
+data set on disk by a few drawn pictures, training by two steps. Neither weights
+nor data need be there. It shows whether the recipe works before hours are spent.
+
+Everything shown and written is marked REHEARSAL, goes to out/<recipe>-rehearsal/,
+and leaves the lock file alone.`
+	cmd.Example = "  lightbox rehearse ./recipes/comparison"
+	inner := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		c.rehearse = true
+		return inner(cmd, args)
+	}
+	return cmd
+}
+
 // modelsCommand is the built-in recipe of that name.
 func (c *cli) modelsCommand() *cobra.Command {
 	run := c.runCommand()

@@ -82,6 +82,7 @@ type cli struct {
 	device       string
 	threads      int
 	ignoreMemory bool
+	rehearse     bool
 	only         []string
 }
 
@@ -110,7 +111,7 @@ RECIPE is a Go file, a directory that holds one, or the name of a built-in recip
 		help(cmd, args)
 		c.recipeHelp(cmd, args)
 	})
-	root.AddCommand(c.runCommand(), c.planCommand(), c.checkCommand(), c.showCommand(), c.replCommand(), c.verifyCommand(),
+	root.AddCommand(c.runCommand(), c.rehearseCommand(), c.planCommand(), c.checkCommand(), c.showCommand(), c.replCommand(), c.verifyCommand(),
 		c.gcCommand(), c.modelsCommand(), c.doctorCommand(), c.versionCommand())
 	root.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
@@ -166,7 +167,7 @@ func (c *cli) workFlags(cmd *cobra.Command) {
 // options are the session's, from the flags.
 func (c *cli) options(cmd *cobra.Command, recipe string) (session.Options, error) {
 	o := session.Options{
-		Recipe: recipe, Store: c.store, Out: c.dir, Device: c.device, Threads: c.threads, IgnoreMemory: c.ignoreMemory,
+		Recipe: recipe, Store: c.store, Out: c.dir, Device: c.device, Threads: c.threads, IgnoreMemory: c.ignoreMemory, Rehearse: c.rehearse,
 		Command: "lightbox " + quoted(c.args), Progress: c.err, Terminal: c.terminal,
 	}
 	for _, s := range c.set {

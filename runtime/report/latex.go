@@ -40,11 +40,14 @@ func (l *latex) write(v view.View) {
 		l.picture(l.files.picture(l.n, ".png"), v.Caption)
 	case view.Figure:
 		l.n++
-		if len(v.PNG) == 0 { // LaTeX reads no SVG
+		switch { // LaTeX reads no SVG
+		case len(v.PDF) > 0:
+			l.picture(l.files.picture(l.n, ".pdf"), v.Caption)
+		case len(v.PNG) > 0:
+			l.picture(l.files.picture(l.n, ".png"), v.Caption)
+		default:
 			fmt.Fprintf(&l.b, "%% figure %d: only as %s\n", l.n, l.files.picture(l.n, ".svg"))
-			return
 		}
-		l.picture(l.files.picture(l.n, ".png"), v.Caption)
 	}
 }
 

@@ -27,7 +27,7 @@ const textWidth = 120
 
 // Write stores a view in dir under every format: name.txt, name.md, name.tex and
 // name.html; name.csv for its first table and name-2.csv … for further ones;
-// name-1.png and name-1.svg … for its pictures, which the others refer to (the
+// name-1.png, name-1.svg and name-1.pdf … for its pictures, which the others refer to (the
 // HTML holds them itself). It creates dir and returns the files written, in order.
 func Write(dir, name string, v view.View) ([]string, error) {
 	if name == "" || strings.ContainsAny(name, `/\`) || name == "." || name == ".." {
@@ -137,6 +137,9 @@ func pictures(v view.View) []picture {
 			}
 			if len(v.PNG) > 0 {
 				out = append(out, picture{n, ".png", v.PNG})
+			}
+			if len(v.PDF) > 0 {
+				out = append(out, picture{n, ".pdf", v.PDF})
 			}
 		}
 	})

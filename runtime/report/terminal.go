@@ -47,6 +47,9 @@ func Terminal(w io.Writer, v view.View, s Style) error {
 			t.picture(t.Files.picture(t.n, ".png"), v.Caption, len(v.PNG))
 		case view.Figure:
 			t.n++
+			for line := range strings.Lines(v.Preview) {
+				t.b.WriteString(visible(strings.TrimRight(line, "\n")) + "\n")
+			}
 			ext, size := ".png", len(v.PNG)
 			if size == 0 {
 				ext, size = ".svg", len(v.SVG)

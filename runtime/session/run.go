@@ -104,6 +104,9 @@ func (s *Session) shown(e *exec.Executor, p *exec.Plan, vs []eval.Value) ([]Show
 		if err != nil {
 			return out, fmt.Errorf("%s: showing %s: %w", v.Var.Pos, v.Var.Name, err)
 		}
+		if s.o.Rehearse {
+			w = rehearsed(w)
+		}
 		one := Shown{Name: v.Var.Name, View: w}
 		for _, r := range v.Refs() {
 			one.Keys = append(one.Keys, p.Item(r).Key.Short())
@@ -176,7 +179,11 @@ func (s *Session) outDir() string {
 	if s.o.Out != "" {
 		return s.o.Out
 	}
-	return filepath.Join(Root(s.Recipe), "out", s.Recipe.Name)
+	name := s.Recipe.Name
+	if s.o.Rehearse {
+		name += "-rehearsal"
+	}
+	return filepath.Join(Root(s.Recipe), "out", name)
 }
 
 // lockPath is the recipe's lock file, "" for a built-in recipe.
@@ -191,7 +198,7 @@ func (s *Session) lockPath() string {
 // its own leaves the lock as it is: it would no longer be the recipe's.
 func (s *Session) writeLock(out *Outcome, whole bool) {
 	path := s.lockPath()
-	if path == "" {
+	if path == "" || s.o.Rehearse {
 		return
 	}
 	now, err := s.record(s.Store, out.Plan, out.Shown)

@@ -39,6 +39,7 @@ type Options struct {
 	Device       string            // --device; "" is the recipe's
 	Threads      int               // 0: one per processor
 	IgnoreMemory bool
+	Rehearse     bool      // tiny random models, a handful of drawn examples; no lock file
 	Command      string    // what the user typed, to resume with
 	Progress     io.Writer // plan, progress, warnings; nil discards
 	Terminal     bool      // Progress is a terminal
@@ -82,7 +83,7 @@ func OpenRecipe(ctx context.Context, r *recipe.Recipe, o Options) (*Session, err
 	for _, w := range r.Warnings {
 		fmt.Fprintf(o.Progress, "warning: %v\n", w)
 	}
-	values, evalErr := eval.Run(ctx, r, eval.Options{Params: o.Set})
+	values, evalErr := eval.Run(ctx, r, eval.Options{Params: o.Set, Rehearse: o.Rehearse})
 	if values == nil {
 		return nil, evalErr
 	}

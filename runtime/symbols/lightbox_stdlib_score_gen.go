@@ -3,37 +3,43 @@
 package symbols
 
 import (
+	"go/constant"
+	"go/token"
 	"lightbox/stdlib/score"
 	"reflect"
 )
 
 func table_lightbox_stdlib_score() members {
 	return members{
-		"Anatomy":         reflect.ValueOf(score.Anatomy),
-		"BestConstant":    reflect.ValueOf(score.BestConstant),
-		"Captions":        reflect.ValueOf(score.Captions),
-		"Component":       reflect.ValueOf(score.Component),
-		"ConstantOptions": reflect.ValueOf((*score.ConstantOptions)(nil)),
-		"F1":              reflect.ValueOf(score.F1),
-		"Finding":         reflect.ValueOf(score.Finding),
-		"Func":            reflect.ValueOf(score.Func),
-		"Join":            reflect.ValueOf(score.Join),
-		"Kind":            reflect.ValueOf((*score.Kind)(nil)),
-		"Marker":          reflect.ValueOf(score.Marker),
-		"Metric":          reflect.ValueOf((*score.Metric)(nil)),
-		"Modality":        reflect.ValueOf(score.Modality),
-		"ModalityNamed":   reflect.ValueOf(score.ModalityNamed),
-		"Offline":         reflect.ValueOf(score.Offline),
-		"Part":            reflect.ValueOf((*score.Part)(nil)),
-		"Plane":           reflect.ValueOf(score.Plane),
-		"Precision":       reflect.ValueOf(score.Precision),
-		"ROUGE1":          reflect.ValueOf(score.ROUGE1),
-		"ROUGE2":          reflect.ValueOf(score.ROUGE2),
-		"ROUGEL":          reflect.ValueOf(score.ROUGEL),
-		"ROUGEOptions":    reflect.ValueOf((*score.ROUGEOptions)(nil)),
-		"Recall":          reflect.ValueOf(score.Recall),
-		"Side":            reflect.ValueOf(score.Side),
-		"Size":            reflect.ValueOf(score.Size),
-		"Terms":           reflect.ValueOf(score.Terms),
+		"Anatomy":             reflect.ValueOf(score.Anatomy),
+		"BERTScore":           reflect.ValueOf(score.BERTScore),
+		"BERTScoreBaseline":   reflect.ValueOf((*score.BERTScoreBaseline)(nil)),
+		"BERTScoreCheckpoint": reflect.ValueOf(constant.MakeFromLiteral("\"microsoft/deberta-xlarge-mnli\"", token.STRING, 0)),
+		"BERTScoreOptions":    reflect.ValueOf((*score.BERTScoreOptions)(nil)),
+		"BestConstant":        reflect.ValueOf(score.BestConstant),
+		"Captions":            reflect.ValueOf(score.Captions),
+		"Component":           reflect.ValueOf(score.Component),
+		"ConstantOptions":     reflect.ValueOf((*score.ConstantOptions)(nil)),
+		"F1":                  reflect.ValueOf(score.F1),
+		"Finding":             reflect.ValueOf(score.Finding),
+		"Func":                reflect.ValueOf(score.Func),
+		"Join":                reflect.ValueOf(score.Join),
+		"Kind":                reflect.ValueOf((*score.Kind)(nil)),
+		"Marker":              reflect.ValueOf(score.Marker),
+		"Metric":              reflect.ValueOf((*score.Metric)(nil)),
+		"Modality":            reflect.ValueOf(score.Modality),
+		"ModalityNamed":       reflect.ValueOf(score.ModalityNamed),
+		"Offline":             reflect.ValueOf(score.Offline),
+		"Part":                reflect.ValueOf((*score.Part)(nil)),
+		"Plane":               reflect.ValueOf(score.Plane),
+		"Precision":           reflect.ValueOf(score.Precision),
+		"ROUGE1":              reflect.ValueOf(score.ROUGE1),
+		"ROUGE2":              reflect.ValueOf(score.ROUGE2),
+		"ROUGEL":              reflect.ValueOf(score.ROUGEL),
+		"ROUGEOptions":        reflect.ValueOf((*score.ROUGEOptions)(nil)),
+		"Recall":              reflect.ValueOf(score.Recall),
+		"Side":                reflect.ValueOf(score.Side),
+		"Size":                reflect.ValueOf(score.Size),
+		"Terms":               reflect.ValueOf(score.Terms),
 	}
 }

@@ -13,6 +13,7 @@ func table_lightbox_stdlib_stats() members {
 		"Bootstrap":    reflect.ValueOf(stats.Bootstrap),
 		"Correlation":  reflect.ValueOf((*stats.Correlation)(nil)),
 		"Difference":   reflect.ValueOf((*stats.Difference)(nil)),
+		"Holm":         reflect.ValueOf(stats.Holm),
 		"Interval":     reflect.ValueOf((*stats.Interval)(nil)),
 		"LeastSquares": reflect.ValueOf(stats.LeastSquares),
 		"Line":         reflect.ValueOf((*stats.Line)(nil)),

@@ -23,6 +23,7 @@ func table_lightbox_stdlib_table() members {
 		"NoMarks":       reflect.ValueOf(table.NoMarks),
 		"Note":          reflect.ValueOf(table.Note),
 		"Option":        reflect.ValueOf((*table.Option)(nil)),
+		"Paper4":        reflect.ValueOf(table.Paper4),
 		"Resamples":     reflect.ValueOf(table.Resamples),
 		"Rows":          reflect.ValueOf(table.Rows),
 		"Sort":          reflect.ValueOf(table.Sort),

@@ -73,10 +73,12 @@ type Image struct {
 	Caption string
 }
 
-// Figure is a plot, as vectors and as pixels; either may be empty.
+// Figure is a plot, as vectors and as pixels; any may be empty. Preview is a
+// rough drawing in characters, for a terminal.
 type Figure struct {
-	SVG, PNG []byte
-	Caption  string
+	SVG, PNG, PDF []byte
+	Preview       string
+	Caption       string
 }
 
 // List shows several views one after another.

@@ -47,6 +47,15 @@ func Folder(dir string, policy ...Policy) Set {
 	if len(policy) > 0 {
 		p.BadRows = policy[0]
 	}
+	if step.Current().Rehearse {
+		return standIn(folderOp, p, p.Dir, func(dir string) []error {
+			_, err := folderTable(dir)
+			if err != nil {
+				return []error{err}
+			}
+			return nil
+		})
+	}
 	return Set{step.New(folderOp, p)}
 }
 

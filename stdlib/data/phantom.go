@@ -37,7 +37,12 @@ var splitOffset = map[string]int{"train": 0, "valid": 1 << 30, "test": 1 << 31}
 // Example.Attrs. "right" is the patient's right: the left half of the picture. Sizes are in mm; a picture is 102.4 mm wide.
 //
 // They are drawings: nothing that is measured on them says anything about medicine.
-func Phantom(o PhantomOptions) Set { return Set{step.New(phantomOp, o)} }
+func Phantom(o PhantomOptions) Set {
+	if step.Current().Rehearse {
+		o = o.rehearsed()
+	}
+	return Set{step.New(phantomOp, o)}
+}
 
 var phantomOp = &step.Op{Name: "data.phantom", Version: "3",
 	Check: func(s step.Step) []error {

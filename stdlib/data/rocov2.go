@@ -86,6 +86,9 @@ func ROCOv2(dir string, options ...ROCOOptions) Set {
 	if len(options) == 1 {
 		p.Options = options[0]
 	}
+	if step.Current().Rehearse {
+		return standIn(rocoOp, p, p.Dir, rocoCheck)
+	}
 	return Set{step.New(rocoOp, p)}
 }
 

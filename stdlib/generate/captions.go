@@ -21,6 +21,9 @@ import (
 //
 // A long run can be interrupted: captions already written are not written again.
 func Captions(systems model.Systems, set data.Set, o Options) frame.Frame {
+	if step.Current().Rehearse {
+		o.MaxNewTokens = min(o.MaxNewTokens, rehearsalTokens)
+	}
 	if systems.Len() == 0 {
 		return frame.New(step.Bad(captionsOp, errors.New("no system to write captions: the list is empty")), nil)
 	}

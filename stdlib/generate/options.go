@@ -52,6 +52,7 @@ func (o Options) Batch(n int) Options { o.BatchSize = n; return o }
 const (
 	defaultQuestion  = "Describe the image."
 	defaultBatchSize = 16
+	rehearsalTokens  = 8 // a caption's limit in a rehearsal
 )
 
 func (o Options) filled() Options {

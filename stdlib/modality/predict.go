@@ -163,18 +163,27 @@ func (c Confusion) Refs() []step.Ref { return []step.Ref{c.ref} }
 // View is the table of counts: a row for each true modality, a column for each predicted one, recall per row, precision
 // per column, and the accuracy.
 func (c Confusion) View(dirs []string) (view.View, error) {
-	rows, err := frame.Read(dirs[0])
+	classes, counts, err := ReadConfusion(dirs[0])
 	if err != nil {
 		return nil, err
 	}
-	counts, classes, known := map[[2]string]int{}, []string{}, 0
+	return confusionTable(classes, counts), nil
+}
+
+// ReadConfusion reads the counts from the artifact behind a Confusion: the classes, sorted, and how many images of each
+// (row) were given which (column).
+func ReadConfusion(dir string) (classes []string, counts [][]int, err error) {
+	rows, err := frame.Read(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	by := map[[2]string]int{}
 	truths, guesses := rows.Strings(frame.Modality), rows.Strings(predicted)
 	for i, truth := range truths {
 		if truth == "" {
 			continue
 		}
-		known++
-		counts[[2]string{truth, guesses[i]}]++
+		by[[2]string{truth, guesses[i]}]++
 		for _, class := range []string{truth, guesses[i]} {
 			if !slices.Contains(classes, class) {
 				classes = append(classes, class)
@@ -182,31 +191,38 @@ func (c Confusion) View(dirs []string) (view.View, error) {
 		}
 	}
 	sort.Strings(classes)
-	return confusionTable(counts, classes, known), nil
+	for _, truth := range classes {
+		row := make([]int, len(classes))
+		for j, guess := range classes {
+			row[j] = by[[2]string{truth, guess}]
+		}
+		counts = append(counts, row)
+	}
+	return classes, counts, nil
 }
 
-func confusionTable(counts map[[2]string]int, classes []string, known int) view.Table {
+func confusionTable(classes []string, counts [][]int) view.Table {
 	head := []view.Cell{{Text: "True"}}
 	for _, c := range classes {
 		head = append(head, view.Cell{Text: c})
 	}
 	t := view.Table{Title: "Modality: true and predicted", Header: [][]view.Cell{append(head, view.Cell{Text: "Recall"})}, Align: []view.Align{view.Left}}
-	total := map[string]int{} // by predicted class
-	hits := 0
-	for _, truth := range classes {
+	total := make([]int, len(classes)) // by predicted class
+	hits, known := 0, 0
+	for i, truth := range classes {
 		cells, sum := []view.Cell{{Text: truth}}, 0
-		for _, guess := range classes {
-			n := counts[[2]string{truth, guess}]
+		for j, n := range counts[i] {
 			sum += n
-			total[guess] += n
+			total[j] += n
 			cells = append(cells, view.Cell{Text: strconv.Itoa(n)})
 		}
-		hits += counts[[2]string{truth, truth}]
-		t.Rows = append(t.Rows, view.Row{Cells: append(cells, ratio(counts[[2]string{truth, truth}], sum))})
+		hits += counts[i][i]
+		known += sum
+		t.Rows = append(t.Rows, view.Row{Cells: append(cells, ratio(counts[i][i], sum))})
 	}
 	last := []view.Cell{{Text: "Precision"}}
-	for _, c := range classes {
-		last = append(last, ratio(counts[[2]string{c, c}], total[c]))
+	for j := range classes {
+		last = append(last, ratio(counts[j][j], total[j]))
 	}
 	t.Rows = append(t.Rows, view.Row{Cells: append(last, ratio(hits, known))})
 	t.Align = append(t.Align, slices.Repeat([]view.Align{view.Right}, len(classes)+1)...)

@@ -84,6 +84,9 @@ func Load(ref string, options ...Option) model.Systems {
 		config, err := findConfig(ref)
 		return o.quantized(configOnly(label, ref, config, err))
 	}
+	if step.Current().Rehearse && ref != TinyLLaVA {
+		return rehearsed(label, ref)
+	}
 	bad := func(err error) model.Systems {
 		return model.NewSystems(model.System{Labels: label, Base: step.Bad(loadOp, err)})
 	}

@@ -43,6 +43,23 @@ var tinyOp = &step.Op{Name: "models.Tiny", Version: "1", Seeded: true, Run: func
 
 // Tiny is a small checkpoint of a family with random weights, drawn from the run's seed: the real architecture in the
 // published layout, which the reference implementation loads too. It answers nonsense, at the speed of a rehearsal.
+// rehearsed is what a rehearsal takes for a checkpoint: a tiny random one of the same family. Of the paper's systems the
+// binary knows the families; another checkpoint must be where it will be read from, for its config.json.
+func rehearsed(label frame.Labels, ref string) model.Systems {
+	config, err := findConfig(ref)
+	var f model.Family
+	if err == nil {
+		f, err = familyOf(config)
+	}
+	if err == nil && f.Tiny == nil {
+		err = fmt.Errorf("family %s has no tiny form to rehearse with", f.Name)
+	}
+	if err != nil {
+		return model.NewSystems(model.System{Labels: label, Base: step.Bad(tinyOp, fmt.Errorf("checkpoint %s: %w", ref, err))})
+	}
+	return Tiny(f.Name).As("system", label.Get("system"))
+}
+
 // Families lists the names. The result is a list of one, labelled system=tiny-<family>.
 func Tiny(family string) model.Systems {
 	label := frame.Labels{}.Set("system", "tiny-"+family)

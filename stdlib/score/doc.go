@@ -4,6 +4,7 @@
 // is scored by itself, so that tables, intervals and filters see single images.
 // A metric is a value made by a function of this package: ROUGE1, ROUGE2,
 // ROUGEL, Modality, Component, Func; Offline is the set that needs no network.
+// BERTScore reads a checkpoint and runs as a step of its own (network.go).
 // BestConstant is the baseline that looks at no image.
 //
 // It knows: metrics, the lexicon of radiology terms behind component accuracy

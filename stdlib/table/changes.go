@@ -47,7 +47,27 @@ func (pl *plan) addDeltas(ctx *step.Context, r *result, systems []*system) (miss
 			r.Lines[i].Deltas = append(r.Lines[i].Deltas, d)
 		}
 	}
+	adjust(r)
 	return missing, nil
+}
+
+// adjust corrects the tests of each column for their number (Holm, 1979).
+func adjust(r *result) {
+	for c := range r.Columns {
+		var cells []*cell
+		var p []float64
+		for i := range r.Lines {
+			for k := range r.Lines[i].Deltas {
+				if x := &r.Lines[i].Deltas[k].Cells[c]; x.P != nil {
+					cells, p = append(cells, x), append(p, float64(*x.P))
+				}
+			}
+		}
+		for k, v := range stats.Holm(p) {
+			h := number(v)
+			cells[k].Holm = &h
+		}
+	}
 }
 
 // baseline is the line like s, but with another value of label k; -1 if none.
@@ -160,7 +180,8 @@ func (pl *plan) notes(r *result, systems []*system, ctx *step.Context, missing [
 		out = append(out, fmt.Sprintf("In brackets: %s%% bootstrap interval of the mean over images (%s).", level(pl.level), pl.res))
 	}
 	if slices.ContainsFunc(pl.Changes, func(c change) bool { return c.Kind == paired }) {
-		out = append(out, fmt.Sprintf("Differences are paired by image, with the %s%% bootstrap interval in brackets (%s).", level(pl.level), pl.res))
+		out = append(out, fmt.Sprintf("Differences are paired by image, with the %s%% bootstrap interval in brackets (%s); %s: P < %s by the paired permutation test, after Holm's correction for the tests of the column.",
+			level(pl.level), pl.res, foundMark, strings.TrimRight(fmt.Sprintf("%.4f", 1-pl.level), "0")))
 	}
 	for _, s := range systems {
 		for _, p := range s.parts[1:] {

@@ -44,6 +44,9 @@ const (
 	percent  changeKind = "percent"
 	absolute changeKind = "absolute"
 	paired   changeKind = "paired"
+
+	published  changeKind = "published"  // a line of published values (Beside)
+	difference changeKind = "difference" // ours less those
 )
 
 // Rows names the labels that make a line of the table, in the order of their
@@ -92,7 +95,7 @@ func Difference(label, base string, of ...string) Option {
 
 // Versus adds below each line its paired difference from the baseline's, image
 // by image, with a bootstrap interval (95% unless CI says otherwise); table.json
-// also holds the P of the paired permutation test.
+// also holds the P of the paired permutation test, as it is and after Holm's correction over the column's tests.
 func Versus(label, base string, of ...string) Option {
 	return option(func(p *params) { p.Changes = append(p.Changes, change{label, base, of, paired}) })
 }

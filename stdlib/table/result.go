@@ -53,7 +53,9 @@ type cell struct {
 	N        int       `json:"n,omitempty"`  // images with a value
 	SD       *number   `json:"sd,omitempty"` // over the values of the label averaged over
 	Interval *interval `json:"interval,omitempty"`
-	P        *number   `json:"p,omitempty"` // paired permutation test
+	P        *number   `json:"p,omitempty"`       // paired permutation test
+	Holm     *number   `json:"p_holm,omitempty"`  // the same, adjusted over the tests of the column
+	Outside  bool      `json:"outside,omitempty"` // a published value beyond our interval
 }
 
 // delta is a line of changes.

@@ -10,7 +10,12 @@ import (
 )
 
 // Table is an immutable handle on the step that computes a table.
-type Table struct{ ref step.Ref }
+type Table struct {
+	ref     step.Ref
+	columns []frame.Column
+	labels  []string
+	known   bool
+}
 
 // Ref is the step that computes the table.
 func (t Table) Ref() step.Ref { return t.ref }
@@ -18,7 +23,7 @@ func (t Table) Ref() step.Ref { return t.ref }
 // Refs is what must have run before the table can be viewed.
 func (t Table) Refs() []step.Ref { return []step.Ref{t.ref} }
 
-var newOp = &step.Op{Name: "table.New", Version: "1", Seeded: true, Run: run}
+var newOp = &step.Op{Name: "table.New", Version: "2", Seeded: true, Run: run}
 
 // New makes a table of scores: the mean of each Number column over the rows of
 // each combination of labels. Absent scores are left out of the mean, and a note
@@ -31,15 +36,20 @@ func New(scores frame.Frame, opts ...Option) Table {
 			o.apply(&p)
 		}
 	}
-	op := newOp
-	if scores.Known() {
-		if errs := check(p, scores.Columns()); len(errs) > 0 {
-			bad := *newOp
-			bad.Check = func(step.Step) []error { return errs }
-			op = &bad
-		}
+	if !scores.Known() {
+		return Table{ref: step.New(newOp, p, scores.Ref())}
 	}
-	return Table{step.New(op, p, scores.Ref())}
+	if errs := check(p, scores.Columns()); len(errs) > 0 {
+		bad := *newOp
+		bad.Check = func(step.Step) []error { return errs }
+		return Table{ref: step.New(&bad, p, scores.Ref())}
+	}
+	t := Table{ref: step.New(newOp, p, scores.Ref()), labels: p.rowLabels(scores.LabelKeys()), known: true}
+	shown, _ := columns(p, scores.Columns())
+	for _, c := range shown {
+		t.columns = append(t.columns, frame.Column{Name: c.Name, Kind: frame.Number, Title: c.Title, Lower: c.Lower})
+	}
+	return t
 }
 
 // check finds everything wrong with the options for these columns.

@@ -314,7 +314,7 @@ func TestVersusOverCommonImages(t *testing.T) {
 	f := given(scores(16), "scores")
 	some := frame.Stack(f.Where("system == 'base' && prompt == ''"), f.Where("system == 'LoRA' && prompt == '' && id < 'p008'"))
 	v, _ := show(t, table.New(some, table.Columns("rouge1"), table.Versus("system", "base")))
-	if got := dump(v); !strings.Contains(got, "~+0.600~") || !strings.Contains(got, "8 to 16 images") {
+	if got := dump(v); !strings.Contains(got, "~+0.600†~") || !strings.Contains(got, "8 to 16 images") {
 		t.Errorf("got\n%s", got)
 	}
 }

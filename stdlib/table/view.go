@@ -110,13 +110,20 @@ func (r *result) intervalRow(cells []cell) view.Row {
 }
 
 func (r *result) deltaRows(d delta) []view.Row {
-	name := map[changeKind]string{percent: "Change", absolute: "Difference", paired: "vs. " + d.Base}[d.Kind]
+	name := map[changeKind]string{percent: "Change", absolute: "Difference", paired: "vs. " + d.Base, published: "Published", difference: "Difference"}[d.Kind]
 	if d.Base == "" && d.Kind == paired {
 		name = "Difference"
 	}
 	row := r.blank(d.Label, name)
 	for _, c := range d.Cells {
-		row.Cells = append(row.Cells, view.Cell{Text: r.formatDelta(d.Kind, c.Value), Dim: true})
+		text := r.formatDelta(d.Kind, c.Value)
+		if c.Outside {
+			text += outsideMark
+		}
+		if c.Holm != nil && float64(*c.Holm) < 1-r.Level {
+			text += foundMark
+		}
+		row.Cells = append(row.Cells, view.Cell{Text: text, Dim: true})
 	}
 	if d.Kind != paired {
 		return []view.Row{row}
@@ -136,6 +143,9 @@ func (r *result) formatDelta(kind changeKind, n number) string {
 	v := float64(n)
 	if math.IsNaN(v) {
 		return "–"
+	}
+	if kind == published {
+		return r.format(n)
 	}
 	digits, unit := r.Digits, ""
 	if kind == percent {

@@ -29,6 +29,7 @@ type attributesParams struct {
 // minimised. The heads are then dropped; attributes.json keeps their accuracy on "valid". A missing value ("marker" of an
 // image without one) is a class of its own. Prompts and captions play no part.
 func Attributes(base model.Systems, set data.Set, c Config, names ...string) model.Systems {
+	c = c.Rehearsed()
 	return base.Map(func(s model.System) model.System {
 		if len(s.Adapters) > 0 {
 			return s.Trained(step.Bad(attributesOp, fmt.Errorf("system %s has %d adapters, which this training would drop", s.Name(), len(s.Adapters))))

@@ -25,6 +25,7 @@ type fullParams struct {
 // models.New. Towers, where named, are the only ones trained (model.Language, model.Vision, model.Connector).
 // The result is a new checkpoint in float32; adapters of the given systems are an error, since they would be lost.
 func Full(base model.Systems, set data.Set, c Config, towers ...model.Tower) model.Systems {
+	c = c.Rehearsed()
 	return base.Map(func(s model.System) model.System {
 		if len(s.Adapters) > 0 {
 			return s.Trained(step.Bad(fullOp, fmt.Errorf("system %s has %d adapters, which full training would drop", s.Name(), len(s.Adapters))))

@@ -24,6 +24,7 @@ type loraParams struct {
 // set has one, gives the loss that is reported; "test" is never seen. The result is the systems with their adapters, a
 // PEFT directory each. Targets are matched against the model before anything runs: one that matches nothing is an error.
 func LoRA(base model.Systems, set data.Set, l lora.Config, c Config) model.Systems {
+	c = c.Rehearsed()
 	return base.Map(func(s model.System) model.System {
 		return s.Adapted(step.New(loraOp, loraParams{l, c, s.Skeleton}, append(s.Refs(), set.Ref())...))
 	})

@@ -34,6 +34,7 @@ type progressiveParams struct {
 // vision tower that is not in training yet stays in evaluation mode, its batch normalisation's statistics included.
 // The result is a new checkpoint in float32.
 func Progressive(base model.Systems, set data.Set, c Config, stages ...Stage) model.Systems {
+	c = c.Rehearsed()
 	if len(stages) == 0 {
 		third := float64(c.filled().Epochs) / 3
 		stages = []Stage{

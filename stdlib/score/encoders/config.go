@@ -7,7 +7,7 @@ import (
 	"lightbox/stdlib/nn"
 )
 
-// Config is a bert or roberta configuration.
+// Config is a bert, roberta or deberta configuration.
 type Config struct {
 	ModelType             string  `json:"model_type"`
 	VocabSize             int     `json:"vocab_size"`
@@ -23,6 +23,8 @@ type Config struct {
 	PadTokenID            int     `json:"pad_token_id"`
 	PositionEmbeddingType string  `json:"position_embedding_type"`
 	IsDecoder             bool    `json:"is_decoder"`
+
+	disentangledConfig // of deberta
 }
 
 // ParseConfig reads a config.json over transformers' defaults.
@@ -39,13 +41,21 @@ func ParseConfig(raw []byte) (Config, error) {
 	case "bert":
 	case "roberta":
 		c.VocabSize, c.PadTokenID = 50265, 1
+	case "deberta":
+		c.VocabSize, c.TypeVocabSize, c.LayerNormEps = 50265, 0, 1e-7
+		c.disentangledConfig = debertaDefaults
+	case "deberta-v2":
+		return c, fmt.Errorf("model_type is \"deberta-v2\" (DeBERTa v2 and v3), another architecture; want bert, roberta or deberta")
 	default:
-		return c, fmt.Errorf("model_type is %q; want bert or roberta", kind.ModelType)
+		return c, fmt.Errorf("model_type is %q; want bert, roberta or deberta", kind.ModelType)
 	}
 	if err := json.Unmarshal(raw, &c); err != nil {
 		return c, err
 	}
-	return c, c.check()
+	if err := c.check(); err != nil || c.ModelType != "deberta" {
+		return c, err
+	}
+	return c, c.checkDisentangled(raw)
 }
 
 func (c *Config) check() error {
@@ -59,6 +69,9 @@ func (c *Config) check() error {
 		{"vocab_size", c.VocabSize}, {"hidden_size", c.HiddenSize}, {"embedding_size", c.EmbeddingSize}, {"intermediate_size", c.IntermediateSize},
 		{"num_hidden_layers", c.NumHiddenLayers}, {"num_attention_heads", c.NumAttentionHeads}, {"max_position_embeddings", c.MaxPositionEmbeddings}, {"type_vocab_size", c.TypeVocabSize},
 	} {
+		if f.key == "type_vocab_size" && f.n == 0 && c.ModelType == "deberta" {
+			continue
+		}
 		if f.n < 1 {
 			return fmt.Errorf("%s is %d; want at least 1", f.key, f.n)
 		}
@@ -85,5 +98,11 @@ func (c *Config) first() int {
 	return 0
 }
 
-// Longest is the most tokens of a text.
-func (c *Config) Longest() int { return c.MaxPositionEmbeddings - c.first() }
+// Longest is the most tokens of a text: as many as there are absolute positions. A DeBERTa without any has no limit of its
+// own but longestRelative.
+func (c *Config) Longest() int {
+	if c.ModelType == "deberta" && !c.PositionBiasedInput {
+		return longestRelative
+	}
+	return c.MaxPositionEmbeddings - c.first()
+}

@@ -1,7 +1,8 @@
-// Package encoders holds the text encoders that metrics need: BERT and RoBERTa as published on the Hugging Face hub.
+// Package encoders holds the text encoders that metrics need: BERT, RoBERTa and DeBERTa (v1) as published on the Hugging Face hub.
 //
 // It knows checkpoints (config.json, weights, tokenizer), token ids in and hidden states out. It does not know metrics,
-// what a hidden state is used for, or how texts are cut into tokens for one of them. DeBERTa is not here yet: Open says so.
+// what a hidden state is used for, or how texts are cut into tokens for one of them. DeBERTa v2 and v3 are another
+// architecture and are not here: Open says so.
 //
 //	e, err := encoders.Open(ctx, dir)
 //	h, err := e.Hidden(ctx, texts, layer, progress) // h[i] is (len(texts[i].IDs), C), row after row

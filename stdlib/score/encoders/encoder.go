@@ -21,8 +21,10 @@ import (
 type Encoder struct {
 	Config Config
 	Tok    *tokenizer.Tokenizer
-	dev    *tensor.Device
-	net    *network
+	// Most is how many tokens its tokenizer leaves of a text (model_max_length), special ones included; 0: all.
+	Most int
+	dev  *tensor.Device
+	net  *network
 }
 
 // Text is one sequence with its special tokens. Types are the tokens' segments; nil means 0.
@@ -48,15 +50,21 @@ func Open(ctx context.Context, dir string) (*Encoder, error) {
 	if int(e.Tok.MaxID()) >= e.Config.VocabSize {
 		return nil, fmt.Errorf("%s: token id %d; config.json's vocab_size is %d: tokenizer of another model?", e.Tok.Path(), e.Tok.MaxID(), e.Config.VocabSize)
 	}
+	if e.Most, err = maxLength(dir); err != nil {
+		return nil, err
+	}
 	a, err := weights.Open(dir)
 	if err != nil {
 		return nil, err
 	}
 	names := namesOf(e.Config.ModelType)
-	pooled := slices.ContainsFunc(a.Names(), func(s string) bool { return names.Canonical(s) == "pooler.dense.weight" })
+	pooled := e.Config.ModelType != "deberta" && slices.ContainsFunc(a.Names(), func(s string) bool { return names.Canonical(s) == "pooler.dense.weight" })
 	e.net = newNetwork(e.Config, pooled)
 	if err := model.LoadWeights(ctx, a, nn.Params(e.net), names); err != nil {
 		return nil, err
+	}
+	for _, l := range e.net.Encoder.Layers {
+		l.Self.join(e.dev, l.heads)
 	}
 	return e, nil
 }
@@ -79,7 +87,10 @@ func namesOf(prefix string) model.Names {
 			if c == "embeddings.position_ids" || c == "embeddings.token_type_ids" {
 				return true
 			}
-			return slices.ContainsFunc([]string{"cls.", "classifier.", "lm_head.", "qa_outputs."}, func(h string) bool { return strings.HasPrefix(c, h) })
+			if prefix == "deberta" && (c == "embeddings.position_embeddings.weight" || strings.HasPrefix(c, "pooler.")) {
+				return true // positions that position_biased_input leaves unused; the pooler belongs to its classifier
+			}
+			return slices.ContainsFunc([]string{"cls.", "classifier.", "lm_head.", "qa_outputs.", "lm_predictions."}, func(h string) bool { return strings.HasPrefix(c, h) })
 		},
 	}
 }
