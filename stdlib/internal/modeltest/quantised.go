@@ -92,6 +92,15 @@ func testForms(t *testing.T, m model.Model, want quantised) {
 
 // testQuantisedLogits compares the last position of the prompt and of the answer of every example.
 func testQuantisedLogits(t *testing.T, g *Golden, m model.Model, file string) {
+	worst := quantisedError(t, g, m, file)
+	t.Logf("logits within %.1e", worst)
+	if worst > Tolerance {
+		t.Errorf("logits differ by %v; want at most %v", worst, Tolerance)
+	}
+}
+
+// quantisedError is how far the logits are from those in file.
+func quantisedError(t *testing.T, g *Golden, m model.Model, file string) float64 {
 	a, err := safetensors.Open(file)
 	if err != nil {
 		t.Fatal(err)
@@ -107,9 +116,51 @@ func testQuantisedLogits(t *testing.T, g *Golden, m model.Model, file string) {
 		}
 		worst = max(worst, Furthest(ops.Floats(m.Logits(ops.TakeRows(h, rows))), logits))
 	}
-	t.Logf("logits within %.1e", worst)
-	if worst > Tolerance {
-		t.Errorf("logits differ by %v; want at most %v", worst, Tolerance)
+	return worst
+}
+
+// RunQuantisedMutants shows what mistakes with quantised weights move: each moves the logits well beyond the tolerance.
+func RunQuantisedMutants(t *testing.T, f Family, name, format string) {
+	g, file := Read(t, name), path(name, "quantised-"+format+".safetensors")
+	base := model.Quantisation{Form: FormOf(format)}
+	check := func(what string, m model.Model) {
+		t.Helper()
+		d := quantisedError(t, g, m, file)
+		t.Logf("%s: logits differ by %.1e", what, d)
+		if d < 5*Tolerance {
+			t.Errorf("%s moves the logits by %v only", what, d)
+		}
+	}
+	for what, q := range map[string]model.Quantisation{
+		"another block size":    {Form: ops.Form{Code: base.Form.Code, Double: base.Form.Double, Block: 128}},
+		"single quantisation":   {Form: ops.Form{Code: base.Form.Code}},
+		"the other 4-bit code":  {Form: ops.Form{Code: ops.NF4 + ops.FP4 - base.Form.Code, Double: base.Form.Double}},
+		"a connector in floats": {Form: base.Form, Keep: []string{string(model.Connector)}},
+	} {
+		check(what, f.LoadQuantised(t, name, q))
+	}
+	for what, change := range map[string]func(w *tensor.Tensor){
+		"halves of bytes swapped": func(w *tensor.Tensor) {
+			raw := ops.Bytes(w)
+			for i, b := range raw {
+				raw[i] = b<<4 | b>>4
+			}
+			w.Upload(raw)
+		},
+		"scales without their offset": func(w *tensor.Tensor) { w.Quant().Nested.Offset = 0 },
+		"nested scales of another block": func(w *tensor.Tensor) {
+			n := w.Quant().Nested
+			v := ops.Floats(n.Scales)
+			n.Scales.SetFloats(append(v[1:], v[0]*1.5))
+		},
+	} {
+		m := f.LoadQuantised(t, name, base)
+		for _, p := range m.Params() {
+			if p.Form != nil {
+				change(p.T())
+			}
+		}
+		check(what, m)
 	}
 }
 

@@ -31,6 +31,7 @@ func TestQuantised(t *testing.T) {
 	modeltest.RunQuantised(t, family, "grouped", "nf4")
 	modeltest.RunQuantised(t, family, "grouped", "int8")
 	modeltest.RunQuantised(t, family, "tied", "nf4-single")
+	modeltest.RunQuantisedMutants(t, family, "grouped", "nf4")
 }
 
 func TestWriteForReference(t *testing.T) {
