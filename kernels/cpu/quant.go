@@ -35,6 +35,23 @@ func (c *Codes) scale(block int) float32 {
 	return float32(c.ScaleMap[c.ScaleCodes[block]]*c.Nested[block/c.NestedBlock]) + c.Offset
 }
 
+// scalesOf writes the scales of blocks from block on, as scale does.
+func (c *Codes) scalesOf(dst []float32, block int) {
+	if c.Scales != nil {
+		copy(dst, c.Scales[block:])
+		return
+	}
+	for len(dst) > 0 {
+		nest := block / c.NestedBlock
+		n := min(len(dst), (nest+1)*c.NestedBlock-block)
+		s := c.Nested[nest]
+		for i, q := range c.ScaleCodes[block : block+n] {
+			dst[i] = float32(c.ScaleMap[q]*s) + c.Offset
+		}
+		dst, block = dst[n:], block+n
+	}
+}
+
 // at is the value of element o.
 func (c *Codes) at(o int) float32 {
 	s := c.scale(o / c.Block)

@@ -23,9 +23,7 @@ func (c *Codes) values(dst []float32, o int) {
 		if c.Map != nil && o&1 != 0 {
 			whole = 0
 		}
-		for i := range blocks {
-			scales[i] = c.scale(b + i)
-		}
+		c.scalesOf(scales[:blocks], b)
 		switch {
 		case whole == 0:
 		case c.Map != nil:
