@@ -276,3 +276,31 @@ func TestQuantisedTiny(t *testing.T) {
 		})
 	}
 }
+
+// TestQuantisedPublished: of the published LLaVA-1.5 7B, counted on its configuration, all but embeddings, head, norms,
+// biases and the patch convolution is held in 4 bits, and the memory predicted for the weights is what the format takes.
+func TestQuantisedPublished(t *testing.T) {
+	for format, each := range map[Format]float64{NF4: 0.5 + 1./64 + 4./(64*256), Int8: 1} {
+		s := Load("llava-hf/llava-1.5-7b-hf", ConfigOnly, Quantize(format)).All()[0]
+		m, err := s.Skeleton()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var params, quantised int64
+		for _, p := range m.Params() {
+			params += p.Numel()
+			if p.Form != nil {
+				quantised += p.Numel()
+			}
+		}
+		if params != 7_063_427_072 {
+			t.Errorf("%d parameters; they count as what they are, 7,063,427,072", params)
+		}
+		e := model.Measure(m, func(model.Model, *ops.Meter) {})
+		got, want := float64(e.Tensors), each*float64(quantised)
+		t.Logf("%s: %d of %d parameters quantised, %.2f GB (%.2f GB in 16 bits)", format, quantised, params, got/1e9, float64(quantised)*2/1e9)
+		if got < want || got > want*1.035 { // size classes, code books, rows' scales, vectors in f32
+			t.Errorf("%s: %v bytes predicted, want about %v", format, got, want)
+		}
+	}
+}
