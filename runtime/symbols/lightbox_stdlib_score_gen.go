@@ -11,11 +11,15 @@ import (
 
 func table_lightbox_stdlib_score() members {
 	return members{
+		"AlignScore":          reflect.ValueOf(score.AlignScore),
+		"AlignScoreOptions":   reflect.ValueOf((*score.AlignScoreOptions)(nil)),
 		"Anatomy":             reflect.ValueOf(score.Anatomy),
 		"BERTScore":           reflect.ValueOf(score.BERTScore),
 		"BERTScoreBaseline":   reflect.ValueOf((*score.BERTScoreBaseline)(nil)),
 		"BERTScoreCheckpoint": reflect.ValueOf(constant.MakeFromLiteral("\"microsoft/deberta-xlarge-mnli\"", token.STRING, 0)),
 		"BERTScoreOptions":    reflect.ValueOf((*score.BERTScoreOptions)(nil)),
+		"BLEURT":              reflect.ValueOf(score.BLEURT),
+		"BLEURTOptions":       reflect.ValueOf((*score.BLEURTOptions)(nil)),
 		"BestConstant":        reflect.ValueOf(score.BestConstant),
 		"Captions":            reflect.ValueOf(score.Captions),
 		"Component":           reflect.ValueOf(score.Component),
@@ -39,6 +43,8 @@ func table_lightbox_stdlib_score() members {
 		"ROUGEOptions":        reflect.ValueOf((*score.ROUGEOptions)(nil)),
 		"Recall":              reflect.ValueOf(score.Recall),
 		"Side":                reflect.ValueOf(score.Side),
+		"Similarity":          reflect.ValueOf(score.Similarity),
+		"SimilarityOptions":   reflect.ValueOf((*score.SimilarityOptions)(nil)),
 		"Size":                reflect.ValueOf(score.Size),
 		"Terms":               reflect.ValueOf(score.Terms),
 	}

@@ -69,7 +69,7 @@ func (c *Config) checkDisentangled(raw []byte) error {
 		}
 		seen[x] = true
 	}
-	if c.EmbeddingSize != c.HiddenSize {
+	if c.EmbeddingSize != 0 && c.EmbeddingSize != c.HiddenSize {
 		return fmt.Errorf("embedding_size is %d; want hidden_size, %d, for a deberta", c.EmbeddingSize, c.HiddenSize)
 	}
 	var keys map[string]json.RawMessage

@@ -44,7 +44,7 @@ func written(t *testing.T, g golden, prefix string) string {
 		t.Fatal(err)
 	}
 	ts := []safetensors.Tensor{safetensors.Float32("classifier.weight", safetensors.F32, []int{1}, []float32{1})}
-	for _, p := range nn.Params(newNetwork(c, c.ModelType != "deberta")) {
+	for _, p := range nn.Params(newNetwork(c, c.ModelType != "deberta", 0)) {
 		ts = append(ts, safetensors.Float32(prefix+p.Name, safetensors.F32, p.Shape, modeltest.Weight(p.Name, p.Shape)))
 	}
 	if err := safetensors.Write(filepath.Join(dir, "model.safetensors"), ts, nil); err != nil {
@@ -170,7 +170,7 @@ func TestErrors(t *testing.T) {
 		depth: "layer 4; the encoder has 3 (num_hidden_layers)",
 		empty: "text 1: it has no tokens",
 		long:  "text 1: it has 25 tokens; the encoder takes 24",
-		kind:  `model_type is "electra"; want bert, roberta or deberta`,
+		kind:  `model_type is "electra"; want bert, roberta, deberta or bleurt`,
 	} {
 		if fmt.Sprint(got) != want {
 			t.Errorf("got %v, want %s", got, want)

@@ -6,12 +6,14 @@ import (
 	"lightbox/stdlib/nn"
 )
 
-// network is the tree of BERT and RoBERTa, which differ in the first position only, and of DeBERTa, which has another
-// attention (deberta.go). N rows of all texts, C hidden, E embedding, F MLP.
+// network is the tree of BERT, of RoBERTa, which differs in the first position only, of DeBERTa, which has another
+// attention (deberta.go), and of BLEURT, whose tables may be narrower than its layers. N rows of all texts, C hidden, E
+// embedding, F MLP, L labels.
 type network struct {
 	Embeddings embeddings `weight:"embeddings"`
 	Encoder    encoder    `weight:"encoder"`
 	Pooler     *pooler    `weight:"pooler"`
+	Head       *nn.Linear `weight:"classifier"` // C -> L, of the pooled token; nil without one
 }
 
 type embeddings struct {
@@ -22,8 +24,8 @@ type embeddings struct {
 }
 
 type encoder struct {
-	In       *nn.Linear    `weight:"embedding_hidden_mapping_in"` // E -> C, nil where they are equal
-	Distance *nn.Embedding `weight:"rel_embeddings"`              // (2·max, C) of DeBERTa, else nil
+	In       *nn.Linear    `weight:"embedding_projection"` // E -> C, nil without one
+	Distance *nn.Embedding `weight:"rel_embeddings"`       // (2·max, C) of DeBERTa, else nil
 	Layers   []*layer      `weight:"layer"`
 }
 
@@ -46,25 +48,26 @@ type layer struct {
 	active nn.Activation
 }
 
-func newNetwork(c Config, pooled bool) *network {
+// newNetwork makes a tree with or without a pooler, and with a head of so many labels, if any.
+func newNetwork(c Config, pooled bool, labels int) *network {
 	act, err := nn.FindActivation("hidden_act", c.HiddenAct)
 	if err != nil {
 		panic(err) // c was checked
 	}
 	n := &network{Embeddings: embeddings{
-		Word: nn.NewEmbedding(c.VocabSize, c.EmbeddingSize),
-		Norm: nn.NewLayerNorm(c.EmbeddingSize, c.LayerNormEps),
+		Word: nn.NewEmbedding(c.VocabSize, c.tables()),
+		Norm: nn.NewLayerNorm(c.tables(), c.LayerNormEps),
 	}}
 	if c.ModelType != "deberta" || c.PositionBiasedInput {
-		n.Embeddings.Position = nn.NewEmbedding(c.MaxPositionEmbeddings, c.EmbeddingSize)
+		n.Embeddings.Position = nn.NewEmbedding(c.MaxPositionEmbeddings, c.tables())
 	}
 	if c.TypeVocabSize > 0 {
-		n.Embeddings.Type = nn.NewEmbedding(c.TypeVocabSize, c.EmbeddingSize)
+		n.Embeddings.Type = nn.NewEmbedding(c.TypeVocabSize, c.tables())
 	}
 	if c.ModelType == "deberta" && c.RelativeAttention {
 		n.Encoder.Distance = nn.NewEmbedding(2*c.reach(), c.HiddenSize)
 	}
-	if c.EmbeddingSize != c.HiddenSize {
+	if c.ModelType == "bleurt" && c.EmbeddingSize > 0 {
 		n.Encoder.In = nn.NewLinear(c.EmbeddingSize, c.HiddenSize, true)
 	}
 	square := func() *nn.Linear { return nn.NewLinear(c.HiddenSize, c.HiddenSize, true) }
@@ -83,6 +86,9 @@ func newNetwork(c Config, pooled bool) *network {
 	}
 	if pooled {
 		n.Pooler = &pooler{square()}
+	}
+	if labels > 0 {
+		n.Head = nn.NewLinear(c.HiddenSize, labels, true)
 	}
 	return n
 }

@@ -50,7 +50,7 @@ func WriteWeights(dir, prefix string, draw func(nn.Named) []float32) error {
 		return err
 	}
 	var ts []safetensors.Tensor
-	for _, p := range nn.Params(newNetwork(c, false)) {
+	for _, p := range nn.Params(newNetwork(c, false, 0)) {
 		ts = append(ts, safetensors.Float32(prefix+p.Name, safetensors.F32, p.Shape, draw(p)))
 	}
 	return safetensors.Write(filepath.Join(dir, "model.safetensors"), ts, map[string]string{"format": "pt"})

@@ -43,11 +43,12 @@ func forms() []form {
 	deberta["bos_token"], deberta["eos_token"] = "[CLS]", "[SEP]"
 	roberta := map[string]string{"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "sep_token": "</s>", "pad_token": "<pad>",
 		"cls_token": "<s>", "mask_token": "<mask>"}
+	clip := map[string]string{"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>", "pad_token": "<|endoftext|>"}
 	return []form{
 		{files: []string{"tokenizer.model"}, classes: []string{"LlamaTokenizer", ""},
 			roles: map[string]string{"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}, read: (*parts).llama},
-		{files: []string{"vocab.json", "merges.txt"}, classes: []string{"GPT2Tokenizer", "CodeGenTokenizer", "Qwen2Tokenizer", "DebertaTokenizer", "RobertaTokenizer", ""},
-			roles: end, own: map[string]map[string]string{"DebertaTokenizer": deberta, "RobertaTokenizer": roberta}, read: (*parts).byteLevel},
+		{files: []string{"vocab.json", "merges.txt"}, classes: []string{"GPT2Tokenizer", "CodeGenTokenizer", "Qwen2Tokenizer", "DebertaTokenizer", "RobertaTokenizer", clipTokenizer, ""},
+			roles: end, own: map[string]map[string]string{"DebertaTokenizer": deberta, "RobertaTokenizer": roberta, clipTokenizer: clip}, read: (*parts).byteLevel},
 		{files: []string{"vocab.txt"}, classes: []string{"BertTokenizer", ""}, roles: bert, read: (*parts).bert},
 	}
 }
@@ -125,6 +126,8 @@ func readParts(dir string, f form) (*parts, error) {
 	}
 	return p, p.readAdded(roles)
 }
+
+const clipTokenizer = "CLIPTokenizer"
 
 // readAdded lists the added tokens: those of tokenizer_config.json's added_tokens_decoder, else of added_tokens.json, both by
 // ascending id, then the tokens that have a role. tokenizers numbers them in this order.
@@ -320,7 +323,7 @@ func (p *parts) byteLevel() (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	var merges []string
+	merges := []string{} // a vocabulary of bytes alone has none
 	for i, line := range strings.Split(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n") {
 		if line != "" && !(i == 0 && strings.HasPrefix(line, "#version")) {
 			merges = append(merges, line)
@@ -348,8 +351,20 @@ func (p *parts) byteLevel() (*Tokenizer, error) {
 	case "CodeGenTokenizer":
 		post = stage{"type": "ByteLevel", "trim_offsets": false}
 	}
+	model := stage{"type": "BPE", "vocab": json.RawMessage(vocab), "merges": merges}
+	if p.class == clipTokenizer {
+		norm = stage{"type": "Sequence", "normalizers": []stage{{"type": "NFC"},
+			{"type": "Replace", "pattern": stage{"Regex": `\s+`}, "content": " "}, {"type": "Lowercase"}}}
+		pre = stage{"type": "Sequence", "pretokenizers": []stage{
+			{"type": "Split", "pattern": stage{"Regex": patternCLIP}, "behavior": "Removed", "invert": true},
+			{"type": "ByteLevel", "add_prefix_space": false, "use_regex": true}}}
+		if post, err = p.around([]string{"bos_token"}, []string{"eos_token"}, ids); err != nil {
+			return nil, err
+		}
+		model["unk_token"], model["end_of_word_suffix"] = p.roles["unk_token"], "</w>"
+	}
 	return p.build("vocab.json", stage{"normalizer": norm, "pre_tokenizer": pre, "post_processor": post, "decoder": stage{"type": "ByteLevel"},
-		"model": stage{"type": "BPE", "vocab": json.RawMessage(vocab), "merges": merges}}, nil)
+		"model": model}, nil)
 }
 
 // bert reads vocab.txt: a token on each line.
