@@ -2,6 +2,7 @@ package train
 
 import (
 	"os"
+	"slices"
 	"testing"
 
 	"lightbox/kernels/ops"
@@ -31,6 +32,18 @@ func TestCapacity(t *testing.T) {
 		{"adapters, batch 1", Config{BatchSize: 1}, adapters},
 		{"adapters, batch 8, checkpointing", Config{BatchSize: 8, GradientCheckpointing: true}, adapters},
 		{"adapters, batch 1, checkpointing", Config{BatchSize: 1, GradientCheckpointing: true}, adapters},
+		{"DoRA and the head, batch 2", Config{BatchSize: 2}, func(t *testing.T, m model.Model, dev *ops.Device, c Config) job {
+			l := lora.Config{Rank: 8, Dropout: 0.1, UseDoRA: true, TargetModules: []string{lora.AllLinear}}
+			if slices.Contains(m.Modules(), "lm_head") {
+				l.ModulesToSave = []string{"lm_head"}
+			}
+			plan, err := lora.Resolve(m, l)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, j := adapt(m, plan, dev, c, 1)
+			return j
+		}},
 		{"all weights, batch 2", Config{BatchSize: 2}, func(_ *testing.T, m model.Model, _ *ops.Device, c Config) job {
 			return whole(m.Trainable(), c, nil)
 		}},
