@@ -116,6 +116,14 @@ func (b *Block) U16(off, n int) []uint16 {
 	return unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(s))), n)
 }
 
+// U8 is the n bytes of the block from byte off on.
+func (b *Block) U8(off, n int) []uint8 {
+	if n == 0 {
+		return nil
+	}
+	return b.bytes[off : off+n]
+}
+
 // I32 is the n int32 of the block from byte off on.
 func (b *Block) I32(off, n int) []int32 {
 	if n == 0 {

@@ -32,6 +32,9 @@ func launch(name string, onCPU func(), ts ...*tensor.Tensor) {
 	m.Begin()
 	defer m.End()
 	onCPU()
+	if see := watcher.Load(); see != nil {
+		(*see)(name, ts)
+	}
 	runtime.KeepAlive(ts)
 }
 
@@ -57,6 +60,12 @@ func i32(t *tensor.Tensor) []int32 {
 	}
 	b, off := block(t, tensor.I32)
 	return b.I32(off, t.Numel())
+}
+
+// u8 is the memory of a u8 tensor. Only within launch.
+func u8(t *tensor.Tensor) []uint8 {
+	b, off := block(t, tensor.U8)
+	return b.U8(off, t.Numel())
 }
 
 // half is the memory of an f16 tensor. Only within launch.

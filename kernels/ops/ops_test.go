@@ -329,6 +329,15 @@ func rowCases() []opCase {
 			}},
 		{name: "embedding", shapes: [][]int{{7, c}}, out: []int{4, c}, ref: pick(idx),
 			run: one(func(x *tensor.Tensor) *tensor.Tensor { return Embedding(x, idx) })},
+		{name: "add at", shapes: [][]int{{7, c}, {2, c}}, out: []int{7, c},
+			run: two(func(y, x *tensor.Tensor) *tensor.Tensor { return AddAt(y, 4, x) }),
+			ref: func(in [][]float64) []float64 {
+				y := slices.Clone(in[0])
+				for i, v := range in[1] {
+					y[4*c+i] += v
+				}
+				return y
+			}},
 		{name: "put rows", shapes: [][]int{{7, c}, {2, c}}, out: []int{7, c},
 			run: two(func(d, s *tensor.Tensor) *tensor.Tensor { return PutRows(d, []int32{4, 1}, s) }),
 			ref: func(in [][]float64) []float64 {

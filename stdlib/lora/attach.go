@@ -23,6 +23,12 @@ func Attach(ctx context.Context, m model.Model, dir string) error {
 	if err != nil {
 		return err
 	}
+	a.attach(m)
+	return nil
+}
+
+// attach adds what Read gave to the model.
+func (a *Adapter) attach(m model.Model) {
 	slots := m.Slots()
 	for i, t := range a.Targets {
 		l, at := a.layers[i], slots[t.slot].Linear
@@ -35,7 +41,6 @@ func Attach(ctx context.Context, m model.Model, dir string) error {
 		q, _ := m.Own(w.Path)
 		q.Tensor = a.whole[i].Tensor
 	}
-	return nil
 }
 
 // Read reads a PEFT directory for the model without attaching it.

@@ -196,3 +196,9 @@ func (c Config) scale(rank int, alpha float64) float32 {
 
 // named reports whether PEFT's list rule matches: the path itself, or its end after a dot.
 func named(path, target string) bool { return path == target || strings.HasSuffix(path, "."+target) }
+
+// Whole tells whether something besides adapters trains: then the model is not
+// the base's any more, and no other adapter can stand on it.
+func (c Config) Whole() bool {
+	return len(c.ModulesToSave) > 0 || c.Bias != BiasNone && c.Bias != "none"
+}

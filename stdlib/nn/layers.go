@@ -1,6 +1,8 @@
 package nn
 
 import (
+	"slices"
+
 	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
 )
@@ -13,7 +15,7 @@ type Linear struct {
 	// Transposed is how GPT-2's Conv1D stores its weight: y = x·W + b.
 	Transposed bool
 
-	Adapters []*LoRA // the LoRA slot: added in this order
+	Adapters []*LoRA // the LoRA slot: added in this order, each to its Part of the rows
 }
 
 // NewLinear returns a layer of in -> out features.
@@ -45,23 +47,16 @@ func (l *Linear) side(i int) int {
 
 // Forward maps x (..., in) to (..., out).
 func (l *Linear) Forward(x *tensor.Tensor) *tensor.Tensor {
-	var bias, y *tensor.Tensor
+	var bias *tensor.Tensor
 	if l.Bias != nil {
 		bias = l.Bias.T()
 	}
-	rest := l.Adapters
-	switch {
-	case len(rest) > 0 && rest[0].Magnitude != nil && !rest[0].dropping():
-		y, rest = l.decomposed(x, bias, rest[0]), rest[1:]
-	case len(rest) > 0 && rest[0].Magnitude == nil && !l.Transposed:
-		y, rest = ops.LinearLoRA(x, l.Weight.T(), bias, rest[0].adapter()), rest[1:] // (..., out)
-	default:
-		y = l.base(x, bias) // (..., out)
+	rows := x.Numel() / l.In()
+	as := l.serving(rows)
+	if slices.ContainsFunc(as, func(a serving) bool { return a.Magnitude != nil && (a.lo > 0 || a.hi < rows) }) {
+		return l.apart(x, bias, as, rows)
 	}
-	for _, a := range rest {
-		y = ops.Add(y, l.added(x, a))
-	}
-	return y
+	return l.adapted(x, bias, as, rows)
 }
 
 // base is x·Wᵀ + bias without adapters.

@@ -16,7 +16,6 @@ import (
 	"testing"
 
 	"lightbox/kernels/ops"
-	"lightbox/kernels/tensor"
 	"lightbox/runtime/step"
 	"lightbox/stdlib/internal/modeltest"
 	"lightbox/stdlib/internal/testmodel"
@@ -362,12 +361,11 @@ func trainFrom(t *testing.T, f model.Family, base string, set step.Ref, l lora.C
 	}
 	fresh := lora.Apply(m, plan, ops.CPU(), 1).Params()
 	beginAdapter(fresh)
-	begin := &trainer{}
+	var params []param
 	for _, p := range fresh {
-		begin.params = append(begin.params, param{name: p.Name, t: p.Tensor})
-		begin.m = append(begin.m, ops.CPU().Zeros(tensor.F32, p.Shape...))
-		begin.v = append(begin.v, ops.CPU().Zeros(tensor.F32, p.Shape...))
+		params = append(params, param{name: p.Name, t: p.Tensor})
 	}
+	begin := &trainer{opt: newOptimizer(ops.CPU(), c.filled(), params)}
 	if err := os.MkdirAll(r.Scratch(ref), 0o755); err != nil {
 		t.Fatal(err)
 	}
