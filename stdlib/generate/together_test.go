@@ -105,7 +105,7 @@ func TestTogether(t *testing.T) {
 				}
 				for _, batch := range batches {
 					ops.SetThreads(batch%3 + 1)
-					prefillRows = []int{rows, 300}[batch/2%2] // prompts of one example, or of all, at a time
+					prefillRows = []int{rows, 100}[batch/2%2] // prompts of one example, or of all, at a time
 					for _, some := range [][]int{{0, 1, 2, 3}, {3, 0, 1}} {
 						var refs []step.Ref
 						for _, i := range some {
