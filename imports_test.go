@@ -19,7 +19,7 @@ kernels/ops
 runtime/step  runtime/view
 runtime/step/steptest
 stdlib/param  stdlib/text  stdlib/stats  stdlib/frame  stdlib/safetensors  stdlib/nn
-stdlib/torchfile  stdlib/text/jinja  stdlib/text/tokenizer  stdlib/vision  stdlib/nn/clip  stdlib/nn/llama  stdlib/nn/decoder  stdlib/nn/vit  stdlib/nn/resnet  stdlib/nn/densenet
+stdlib/torchfile  stdlib/text/punkt  stdlib/text/jinja  stdlib/text/tokenizer  stdlib/vision  stdlib/nn/clip  stdlib/nn/llama  stdlib/nn/decoder  stdlib/nn/vit  stdlib/nn/resnet  stdlib/nn/densenet  stdlib/nn/davit
 stdlib/weights
 stdlib/data  stdlib/models/model
 stdlib/models/checkpoint
@@ -28,7 +28,8 @@ stdlib/models/llava  stdlib/models/llavanext  stdlib/models/moondream  stdlib/mo
 stdlib/models
 stdlib/lora
 stdlib/train  stdlib/generate  stdlib/inspect
-stdlib/modality  stdlib/score/encoders
+stdlib/modality  stdlib/concepts  stdlib/score/encoders
+stdlib/score/dual
 stdlib/score
 stdlib/paper
 stdlib/table

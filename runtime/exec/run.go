@@ -46,6 +46,7 @@ func (e *Executor) Run(ctx context.Context, p *Plan) (*Report, error) {
 	for _, it := range p.Items {
 		if it.Status == Cached {
 			rep.Cached++
+			e.o.Store.DropScratch(it.Key)
 		}
 	}
 	run := p.Running()

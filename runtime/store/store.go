@@ -228,6 +228,10 @@ func (s *Store) Timings(key step.Key) string { return s.path("scratch", key.Stri
 // and so differs between runs that make the same.
 const TimingsName = "timings.jsonl"
 
+// DropScratch removes the scratch directory of an artifact that is there: a
+// kill between the two last moments of a commit leaves it.
+func (s *Store) DropScratch(key step.Key) { _ = os.RemoveAll(s.path("scratch", key.String())) }
+
 // HasScratch reports whether an interrupted step left something to resume.
 func (s *Store) HasScratch(key step.Key) bool {
 	entries, err := os.ReadDir(s.path("scratch", key.String(), "step"))

@@ -3,8 +3,12 @@
 // Captions adds one Number column per metric to a frame of captions; every row
 // is scored by itself, so that tables, intervals and filters see single images.
 // A metric is a value made by a function of this package: ROUGE1, ROUGE2,
-// ROUGEL, Modality, Component, Func; Offline is the set that needs no network.
+// ROUGEL, ConceptF1, Modality, Component, Func; Offline is the set that needs no network.
+// BERTScore, BLEURT and AlignScore read checkpoints, each in a step of its own
+// (network.go).
 // BestConstant is the baseline that looks at no image.
+// Similarity compares the caption with the image itself, by a dual encoder
+// (package score/dual).
 //
 // It knows: metrics, the lexicon of radiology terms behind component accuracy
 // (lexicon.yaml), baselines made of captions alone. It does not know: systems,

@@ -49,10 +49,10 @@ func Join(ms ...Metric) Metric {
 }
 
 // Offline is the set of metrics that needs no model and no network: ROUGE-1, -2
-// and -L, exact modality accuracy, and agreement of finding, side, anatomy and
-// size with the reference.
+// and -L, concept F1 with the open dictionary, exact modality accuracy, and
+// agreement of finding, side, anatomy and size with the reference.
 func Offline() Metric {
-	return Join(ROUGE1(), ROUGE2(), ROUGEL(), Modality(), Component(Finding, Side, Anatomy, Size))
+	return Join(ROUGE1(), ROUGE2(), ROUGEL(), ConceptF1(), Modality(), Component(Finding, Side, Anatomy, Size))
 }
 
 type captionsParams struct{ Measures []measure }

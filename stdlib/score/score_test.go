@@ -54,7 +54,7 @@ func TestCaptions(t *testing.T) {
 	for _, c := range s.Columns() {
 		names = append(names, c.Name)
 	}
-	if got, want := strings.Join(names, " "), "system id image reference caption modality rouge1 rouge2 rougel modality_accuracy finding side anatomy size words"; got != want {
+	if got, want := strings.Join(names, " "), "system id image reference caption modality rouge1 rouge2 rougel concept_f1 modality_accuracy finding side anatomy size words"; got != want {
 		t.Errorf("columns %s, want %s", got, want)
 	}
 	r := read(t, s)
@@ -66,10 +66,10 @@ func TestCaptions(t *testing.T) {
 		return strings.Join(out, " ")
 	}
 	// 14 words against 15 (2.2 is two), 11 in common; 9 of 13 pairs against 14.
-	if got, want := row(0), "0.759 0.667 0.759 1.000 1.000 0.000 1.000 1.000 14"; got != want {
+	if got, want := row(0), "0.759 0.667 0.759 1.000 1.000 1.000 0.000 1.000 1.000 14"; got != want {
 		t.Errorf("scores %s, want %s", got, want)
 	}
-	if got, want := row(1), "1.000 1.000 1.000 – 1.000 – – – 2"; got != want {
+	if got, want := row(1), "1.000 1.000 1.000 0.000 – 1.000 – – – 2"; got != want {
 		t.Errorf("scores %s, want %s", got, want)
 	}
 }

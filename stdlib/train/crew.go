@@ -242,7 +242,8 @@ func (c *crew) step(some []*trainer, batches <-chan batch) error {
 // judge is the error of a step that must not be made.
 func (t *trainer) judge(group []batch, tokens int, loss, norm float64) error {
 	if !finite(loss) || !finite(norm) {
-		return t.diverged(group, fmt.Sprintf("loss %g, gradient norm %g", loss, norm), t.firstBad(group, tokens))
+		where, of := t.firstBad(group, tokens)
+		return t.diverged(of, fmt.Sprintf("loss %g, gradient norm %g", loss, norm), where)
 	}
 	if median, risen := t.opt.risen(loss, t.cfg.Divergence); risen {
 		return t.diverged(group, fmt.Sprintf("loss %.4g, gradient norm %.4g", loss, norm), fmt.Sprintf(
@@ -257,16 +258,8 @@ func (c *crew) gradients(some []*trainer, group []batch, tokens int) []float64 {
 		t.opt.begin()
 	}
 	sums := make([]float64, len(some))
-	for pass, b := range group {
-		for _, t := range some {
-			t.obj.begin(t.opt.Step, pass)
-		}
-		tape := tensor.NewTape()
-		loss, parts := c.loss(some, c.train, b, tape, 1/float32(tokens))
-		if loss.NeedsGrad() { // not where only the vision tower trains and no example has an image
-			tape.Backward(loss)
-		}
-		tape.Release()
+	for i, b := range group {
+		parts := c.pass(some, i, b, tokens)
 		for i := range sums {
 			sums[i] += parts[i]
 		}
@@ -275,6 +268,20 @@ func (c *crew) gradients(some []*trainer, group []batch, tokens int) []float64 {
 		sums[i] /= float64(tokens)
 	}
 	return sums
+}
+
+// pass runs the i-th pass of the next optimiser step, whose passes have so many tokens, and gives the summed losses.
+func (c *crew) pass(some []*trainer, i int, b batch, tokens int) []float64 {
+	for _, t := range some {
+		t.obj.begin(t.opt.Step, i)
+	}
+	tape := tensor.NewTape()
+	defer tape.Release()
+	loss, parts := c.loss(some, c.train, b, tape, 1/float32(tokens))
+	if loss.NeedsGrad() { // not where only the vision tower trains and no example has an image
+		tape.Backward(loss)
+	}
+	return parts
 }
 
 // loss is some members' loss of a batch.

@@ -17,6 +17,7 @@ import (
 
 // Curves is the course of the systems' training, a row for every optimiser step: the systems' labels, then step, loss (the
 // mean over the step's tokens), lr, grad_norm (before clipping) and valid_loss, which is absent where it was not measured.
+// An interrupted training has every step once. plot.Curves(train.Curves(adapted), "step", "loss") draws it.
 func Curves(systems model.Systems) frame.Frame { return courses(curvesOp, systems, curve()) }
 
 // Speed is how fast the systems were trained and in how much memory, a row for every optimiser step: labels, then step,

@@ -80,8 +80,8 @@ func (t *trainer) kept() string {
 }
 
 // firstBad runs the passes of a step again, looking at all that every kernel touches, and says which tensor was the first
-// with an element that is no number.
-func (t *trainer) firstBad(group []batch, tokens int) string {
+// with an element that is no number, and in which of the passes.
+func (t *trainer) firstBad(group []batch, tokens int) (what string, of []batch) {
 	layer, found := "", ""
 	stop := ops.Watch(func(kernel string, ts []*tensor.Tensor) {
 		if found == "" {
@@ -92,11 +92,13 @@ func (t *trainer) firstBad(group []batch, tokens int) string {
 		}
 	})
 	defer stop()
-	t.crew.gradients([]*trainer{t}, group, tokens)
-	if found == "" {
-		return "all activations and gradients are numbers one by one; together the gradients are too large"
+	t.opt.begin()
+	for i, b := range group {
+		if t.crew.pass([]*trainer{t}, i, b, tokens); found != "" {
+			return found, group[i : i+1]
+		}
 	}
-	return found
+	return "all activations and gradients are numbers, but together they are too large", group
 }
 
 // layerOf is the name of a weight among tensors.

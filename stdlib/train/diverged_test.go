@@ -13,6 +13,7 @@ import (
 	"lightbox/stdlib/internal/testmodel"
 	"lightbox/stdlib/lora"
 	"lightbox/stdlib/models"
+	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/safetensors"
 )
 
@@ -189,5 +190,17 @@ func TestLastGood(t *testing.T) {
 		if err := a.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestCulprit: of the passes of a step, that with the bad example is named, and no other example.
+func TestCulprit(t *testing.T) {
+	dir, _ := altered(t, "multi_modal_projector.linear_1.weight", math.MaxFloat32)
+	set := testmodel.Set(t, testmodel.Row{ID: "text1", Caption: "One."}, testmodel.Row{ID: "film", Picture: []int{1, 30, 30}, Caption: "Two."},
+		testmodel.Row{ID: "text2", Caption: "Three."}, testmodel.Row{ID: "text3", Caption: "Four."})
+	ref := loraRef(models.Load(dir), set, lora.Config{Rank: 2, Towers: []model.Tower{model.Language}}, Config{BatchSize: 1, GradAccumSteps: 4, LR: 1e-3})
+	_, err := testmodel.NewRunner(t).Run(context.Background(), ref)
+	if err == nil || !strings.Contains(err.Error(), "; its examples: film;") || !strings.Contains(err.Error(), "multi_modal_projector.linear_1") {
+		t.Errorf("%v", err)
 	}
 }

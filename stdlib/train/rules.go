@@ -26,7 +26,8 @@ const (
 
 // Factored are Adafactor's options, with transformers' meanings and, where zero, the settings of its Trainer: the learning
 // rate comes from Config.LR and its schedule. torch.optim.Adafactor at lr=1e-2 without weight decay is RelativeStep with
-// ScaleParameter.
+// ScaleParameter. An adapter's B begins at zero, so that with ScaleParameter it moves by Eps2 times the rate at first: give
+// a far greater LR then.
 type Factored struct {
 	RelativeStep   bool    // the step size is min(1e-2, 1/√step), whatever LR and Schedule, which must not be set
 	WarmupInit     bool    // with RelativeStep: min(1e-6·step, 1/√step)

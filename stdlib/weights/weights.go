@@ -99,12 +99,20 @@ func openFile(path string) (*safetensors.Archive, error) {
 	}
 	switch filepath.Ext(path) {
 	case ".bin", ".pth", ".pt", ".ckpt":
-		return torchfile.Open(path)
+		if !looksSafe(head[:n]) {
+			return torchfile.Open(path)
+		}
 	}
 	if torchfile.Is(head[:n]) {
 		return torchfile.Open(path)
 	}
 	return safetensors.Open(path)
+}
+
+// looksSafe tells a file of safetensors, whatever it is called (MedImageInsight's is a .pt), by how it begins: eight bytes
+// that count those of the JSON object behind them. Torch's files are a zip or a pickle.
+func looksSafe(head []byte) bool {
+	return len(head) >= 10 && head[8] == '{' && head[5] == 0 && head[6] == 0 && head[7] == 0 && !torchfile.Is(head)
 }
 
 func ignoreEOF(n int, err error) error {

@@ -136,3 +136,19 @@ func TestAnyName(t *testing.T) {
 		a.Close()
 	}
 }
+
+// TestSafeByAnotherName: a file of safetensors that is called as torch's are, as MedImageInsight's is.
+func TestSafeByAnotherName(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "model-v1.0.0.pt")
+	if err := safetensors.Write(path, []safetensors.Tensor{safetensors.Float32("a", safetensors.F32, []int{1}, []float32{7})}, nil); err != nil {
+		t.Fatal(err)
+	}
+	a, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	if got, err := a.Floats("a"); err != nil || got[0] != 7 {
+		t.Error(got, err)
+	}
+}

@@ -46,8 +46,11 @@ func Find(ref string) (Found, error) {
 	if m == nil || strings.HasPrefix(ref, ".") || strings.HasPrefix(ref, "/") || strings.HasPrefix(ref, "~") {
 		return Found{}, &ErrName{ref}
 	}
-	return findInCache(m[1], m[2], m[3])
+	return findInCache(m[1]+"/"+m[2], m[3])
 }
+
+// FindRepository is Find for a repository alone, which may be an old one without an organisation: "roberta-base".
+func FindRepository(repo string) (Found, error) { return findInCache(repo, "") }
 
 // cacheDir is where huggingface_hub keeps repositories.
 func cacheDir() string {
@@ -68,9 +71,8 @@ func cacheDir() string {
 }
 
 // findInCache returns the snapshot of a repository, or an error with the command that fetches it.
-func findInCache(org, name, revision string) (Found, error) {
-	repo := org + "/" + name
-	root := filepath.Join(cacheDir(), "models--"+org+"--"+name)
+func findInCache(repo, revision string) (Found, error) {
+	root := filepath.Join(cacheDir(), "models--"+strings.ReplaceAll(repo, "/", "--"))
 	command := "hf download " + repo
 	if revision != "" {
 		command += " --revision " + revision

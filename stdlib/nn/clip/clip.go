@@ -1,9 +1,10 @@
-// Package clip is the CLIP vision transformer (Radford et al., 2021), the image
-// encoder of LLaVA and others, as transformers/models/clip/modeling_clip.py
-// computes it.
+// Package clip is CLIP's vision transformer (Radford et al., 2021), the image
+// encoder of LLaVA and others, and its text transformer, as
+// transformers/models/clip/modeling_clip.py computes them.
 //
-// It knows pixels in, hidden states out. It does not know how pixels are made
-// (package vision) or which of the hidden states a model takes.
+// It knows pixels or tokens in, hidden states out. It does not know how pixels
+// are made (package vision), which of the hidden states a model takes, or the
+// space in which CLIP compares images with texts (package score/dual).
 package clip
 
 import (
@@ -109,13 +110,14 @@ type Layer struct {
 	Norm2     *nn.LayerNorm `weight:"layer_norm2"`
 }
 
-// Attention is bidirectional self-attention.
+// Attention is self-attention, bidirectional but in the text tower.
 type Attention struct {
 	Key    *nn.Linear `weight:"k_proj"`   // C -> H*D
 	Value  *nn.Linear `weight:"v_proj"`   // C -> H*D
 	Query  *nn.Linear `weight:"q_proj"`   // C -> H*D
 	Output *nn.Linear `weight:"out_proj"` // H*D -> C
 	Heads  int
+	Causal bool
 }
 
 // MLP is fc2(act(fc1(x))).
@@ -237,7 +239,7 @@ func (a *Attention) forward(x *tensor.Tensor, starts []int) *tensor.Tensor {
 	q := a.Query.Forward(x).Reshape(n, a.Heads, d) // (N, H, D)
 	k := a.Key.Forward(x).Reshape(n, a.Heads, d)   // (N, H, D)
 	v := a.Value.Forward(x).Reshape(n, a.Heads, d) // (N, H, D)
-	y := ops.Attention(q, k, v, ops.Segments{QStart: starts, KStart: starts}, ops.AttnOptions{Scale: float32(1 / math.Sqrt(float64(d)))})
+	y := ops.Attention(q, k, v, ops.Segments{QStart: starts, KStart: starts}, ops.AttnOptions{Causal: a.Causal, Scale: float32(1 / math.Sqrt(float64(d)))})
 	return a.Output.Forward(y.Reshape(n, c)) // (N, C)
 }
 

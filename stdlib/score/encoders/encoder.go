@@ -7,12 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/nn"
+	"lightbox/stdlib/safetensors"
 	"lightbox/stdlib/text/tokenizer"
 	"lightbox/stdlib/weights"
 )
@@ -21,8 +21,10 @@ import (
 type Encoder struct {
 	Config Config
 	Tok    *tokenizer.Tokenizer
-	dev    *tensor.Device
-	net    *network
+	// Most is how many tokens its tokenizer leaves of a text (model_max_length), special ones included; 0: all.
+	Most int
+	dev  *tensor.Device
+	net  *network
 }
 
 // Text is one sequence with its special tokens. Types are the tokens' segments; nil means 0.
@@ -48,40 +50,28 @@ func Open(ctx context.Context, dir string) (*Encoder, error) {
 	if int(e.Tok.MaxID()) >= e.Config.VocabSize {
 		return nil, fmt.Errorf("%s: token id %d; config.json's vocab_size is %d: tokenizer of another model?", e.Tok.Path(), e.Tok.MaxID(), e.Config.VocabSize)
 	}
+	if e.Most, err = maxLength(dir); err != nil {
+		return nil, err
+	}
 	a, err := weights.Open(dir)
 	if err != nil {
 		return nil, err
 	}
-	names := namesOf(e.Config.ModelType)
-	pooled := slices.ContainsFunc(a.Names(), func(s string) bool { return names.Canonical(s) == "pooler.dense.weight" })
-	e.net = newNetwork(e.Config, pooled)
+	names := openSource(e.Config, a).names()
+	pooled := e.Config.ModelType != "deberta" && slices.ContainsFunc(a.Names(), func(s string) bool { return names.Canonical(s) == "pooler.dense.weight" })
+	e.net = newNetwork(e.Config, pooled, 0)
 	if err := model.LoadWeights(e.dev, a, nn.Params(e.net), names); err != nil {
 		return nil, err
+	}
+	for _, l := range e.net.Encoder.Layers {
+		l.Self.join(e.dev, l.heads)
 	}
 	return e, nil
 }
 
-// namesOf turns the spellings of checkpoints into the tree's: with the family's prefix or without, and gamma and beta as
-// norms were once called. What stands outside the network is a head.
-func namesOf(prefix string) model.Names {
-	return model.Names{
-		Canonical: func(s string) string {
-			s = strings.TrimPrefix(s, prefix+".")
-			if rest, ok := strings.CutSuffix(s, ".LayerNorm.gamma"); ok {
-				return rest + ".LayerNorm.weight"
-			}
-			if rest, ok := strings.CutSuffix(s, ".LayerNorm.beta"); ok {
-				return rest + ".LayerNorm.bias"
-			}
-			return s
-		},
-		Buffer: func(c string) bool {
-			if c == "embeddings.position_ids" || c == "embeddings.token_type_ids" {
-				return true
-			}
-			return slices.ContainsFunc([]string{"cls.", "classifier.", "lm_head.", "qa_outputs."}, func(h string) bool { return strings.HasPrefix(c, h) })
-		},
-	}
+// openSource is a plain checkpoint: names with the family's prefix or without, heads of tasks passed over.
+func openSource(c Config, a *safetensors.Archive) Source {
+	return Source{Config: c, Weights: a, Prefix: c.ModelType + ".", Ignore: []string{"cls.", "classifier.", "lm_head.", "qa_outputs.", "lm_predictions."}}
 }
 
 // Hidden gives each text's hidden state after layer layers (0: the embeddings), its rows one after another: (tokens, C).
@@ -106,12 +96,7 @@ func (e *Encoder) Pooled(ctx context.Context, texts []Text, progress func(done, 
 		return nil, fmt.Errorf("the checkpoint has no pooler (pooler.dense.weight)")
 	}
 	return e.run(ctx, texts, e.Config.NumHiddenLayers, progress, func(x *tensor.Tensor, starts []int) [][]float32 {
-		first := make([]int32, len(starts)-1)
-		for i := range first {
-			first[i] = int32(starts[i])
-		}
-		y := ops.Floats(ops.Tanh(e.net.Pooler.Dense.Forward(ops.TakeRows(x, first)))) // (texts, C)
-		return slices.Collect(slices.Chunk(y, x.Dim(1)))
+		return rows(e.net.pooled(x, starts))
 	})
 }
 
@@ -167,9 +152,7 @@ func (e *Encoder) batch(texts []Text, which []int, layer int, out [][]float32, r
 		} else {
 			types = append(types, make([]int32, len(t.IDs))...)
 		}
-		for p := range t.IDs {
-			positions = append(positions, int32(p+e.Config.first()))
-		}
+		positions = append(positions, e.Config.positions(t.IDs)...)
 		starts = append(starts, len(ids))
 	}
 	tape := tensor.NewScratch()

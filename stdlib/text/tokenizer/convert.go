@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,17 +29,27 @@ type form struct {
 	files   []string
 	classes []string // of tokenizer_config.json; "" stands for none
 	roles   map[string]string
+	own     map[string]map[string]string // roles of classes that have others
 	read    func(*parts) (*Tokenizer, error)
 }
 
+// byModel is the class of models whose tokenizer_config.json names none, by config.json's model_type.
+var byModel = map[string]string{"deberta": "DebertaTokenizer", "roberta": "RobertaTokenizer"}
+
 func forms() []form {
 	end := map[string]string{"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
+	bert := map[string]string{"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]"}
+	deberta := maps.Clone(bert)
+	deberta["bos_token"], deberta["eos_token"] = "[CLS]", "[SEP]"
+	roberta := map[string]string{"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "sep_token": "</s>", "pad_token": "<pad>",
+		"cls_token": "<s>", "mask_token": "<mask>"}
+	clip := map[string]string{"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>", "pad_token": "<|endoftext|>"}
 	return []form{
-		{[]string{"tokenizer.model"}, []string{"LlamaTokenizer", ""},
-			map[string]string{"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}, (*parts).llama},
-		{[]string{"vocab.json", "merges.txt"}, []string{"GPT2Tokenizer", "CodeGenTokenizer", "Qwen2Tokenizer", ""}, end, (*parts).byteLevel},
-		{[]string{"vocab.txt"}, []string{"BertTokenizer", ""}, map[string]string{"unk_token": "[UNK]", "sep_token": "[SEP]",
-			"pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]"}, (*parts).bert},
+		{files: []string{"tokenizer.model"}, classes: []string{"LlamaTokenizer", ""},
+			roles: map[string]string{"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}, read: (*parts).llama},
+		{files: []string{"vocab.json", "merges.txt"}, classes: []string{"GPT2Tokenizer", "CodeGenTokenizer", "Qwen2Tokenizer", "DebertaTokenizer", "RobertaTokenizer", clipTokenizer, ""},
+			roles: end, own: map[string]map[string]string{"DebertaTokenizer": deberta, "RobertaTokenizer": roberta, clipTokenizer: clip}, read: (*parts).byteLevel},
+		{files: []string{"vocab.txt"}, classes: []string{"BertTokenizer", ""}, roles: bert, read: (*parts).bert},
 	}
 }
 
@@ -92,12 +103,31 @@ func readParts(dir string, f form) (*parts, error) {
 		return nil, err
 	}
 	p.class = strings.TrimSuffix(class, "Fast")
+	if p.class == "" {
+		of, err := optional(dir, "config.json")
+		if err != nil {
+			return nil, err
+		}
+		kind, err := get(of, "model_type", "", "a string")
+		if err != nil {
+			return nil, err
+		}
+		if c := byModel[kind]; slices.Contains(f.classes, c) {
+			p.class = c
+		}
+	}
 	if !slices.Contains(f.classes, p.class) {
 		return nil, config.errorf("tokenizer_class", "%q is not supported without a tokenizer.json; known from %s: %s",
 			class, strings.Join(f.files, " and "), strings.Join(f.classes[:len(f.classes)-1], ", "))
 	}
-	return p, p.readAdded(f.roles)
+	roles := f.roles
+	if own, ok := f.own[p.class]; ok {
+		roles = own
+	}
+	return p, p.readAdded(roles)
 }
+
+const clipTokenizer = "CLIPTokenizer"
 
 // readAdded lists the added tokens: those of tokenizer_config.json's added_tokens_decoder, else of added_tokens.json, both by
 // ascending id, then the tokens that have a role. tokenizers numbers them in this order.
@@ -293,7 +323,7 @@ func (p *parts) byteLevel() (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	var merges []string
+	merges := []string{} // a vocabulary of bytes alone has none
 	for i, line := range strings.Split(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n") {
 		if line != "" && !(i == 0 && strings.HasPrefix(line, "#version")) {
 			merges = append(merges, line)
@@ -314,11 +344,27 @@ func (p *parts) byteLevel() (*Tokenizer, error) {
 		pre = stage{"type": "Sequence", "pretokenizers": []stage{
 			{"type": "Split", "pattern": stage{"Regex": patternQwen2}, "behavior": "Isolated", "invert": false},
 			{"type": "ByteLevel", "add_prefix_space": space, "use_regex": false}}}
+	case "DebertaTokenizer", "RobertaTokenizer":
+		if post, err = p.around([]string{"cls_token"}, []string{"sep_token"}, ids); err != nil {
+			return nil, err
+		}
 	case "CodeGenTokenizer":
 		post = stage{"type": "ByteLevel", "trim_offsets": false}
 	}
+	model := stage{"type": "BPE", "vocab": json.RawMessage(vocab), "merges": merges}
+	if p.class == clipTokenizer {
+		norm = stage{"type": "Sequence", "normalizers": []stage{{"type": "NFC"},
+			{"type": "Replace", "pattern": stage{"Regex": `\s+`}, "content": " "}, {"type": "Lowercase"}}}
+		pre = stage{"type": "Sequence", "pretokenizers": []stage{
+			{"type": "Split", "pattern": stage{"Regex": patternCLIP}, "behavior": "Removed", "invert": true},
+			{"type": "ByteLevel", "add_prefix_space": false, "use_regex": true}}}
+		if post, err = p.around([]string{"bos_token"}, []string{"eos_token"}, ids); err != nil {
+			return nil, err
+		}
+		model["unk_token"], model["end_of_word_suffix"] = p.roles["unk_token"], "</w>"
+	}
 	return p.build("vocab.json", stage{"normalizer": norm, "pre_tokenizer": pre, "post_processor": post, "decoder": stage{"type": "ByteLevel"},
-		"model": stage{"type": "BPE", "vocab": json.RawMessage(vocab), "merges": merges}}, nil)
+		"model": model}, nil)
 }
 
 // bert reads vocab.txt: a token on each line.

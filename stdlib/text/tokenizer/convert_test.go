@@ -38,8 +38,13 @@ func writeParts(t *testing.T, dir, files string, config, added json.RawMessage) 
 			Merges []string
 		}
 	}
-	if files == "bytelevel" {
+	if strings.HasPrefix(files, "bytelevel") {
 		readJSON(t, "testdata/bytelevel.json", &base)
+		if files == "bytelevel+" {
+			for _, s := range []string{"[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]", "<s>", "<pad>", "</s>", "<unk>", "<mask>"} {
+				base.Model.Vocab[s] = int32(len(base.Model.Vocab))
+			}
+		}
 		raw, _ := json.Marshal(base.Model.Vocab)
 		put("vocab.json", raw)
 		put("merges.txt", []byte("#version: 0.2\n"+strings.Join(base.Model.Merges, "\n")+"\n"))
@@ -99,7 +104,7 @@ func TestDirectories(t *testing.T) {
 // TestPartsErrors: what is wrong is said with the file and the key.
 func TestPartsErrors(t *testing.T) {
 	for _, c := range []struct{ files, config, added, want string }{
-		{"bytelevel", `{"tokenizer_class": "RobertaTokenizer"}`, ``, `tokenizer_config.json: tokenizer_class: "RobertaTokenizer" is not supported without a tokenizer.json; known from vocab.json and merges.txt: GPT2Tokenizer, CodeGenTokenizer, Qwen2Tokenizer`},
+		{"bytelevel", `{"tokenizer_class": "BartTokenizer"}`, ``, `tokenizer_config.json: tokenizer_class: "BartTokenizer" is not supported without a tokenizer.json; known from vocab.json and merges.txt: GPT2Tokenizer, CodeGenTokenizer, Qwen2Tokenizer, DebertaTokenizer, RobertaTokenizer`},
 		{"sp_llama", `{"tokenizer_class": "T5TokenizerFast"}`, ``, `"T5TokenizerFast" is not supported without a tokenizer.json; known from tokenizer.model: LlamaTokenizer`},
 		{"sp_llama", `{"added_tokens_decoder": {"7": {"contents": "x"}}}`, ``, `tokenizer_config.json: added_tokens_decoder.7.content: missing; did you mean "contents"?`},
 		{"sp_llama", `{"bos_token": "<bos>"}`, ``, `bos_token is "<bos>", which is not in the vocabulary`},

@@ -4,7 +4,7 @@
 // It knows Hugging Face's tokenizer.json: added tokens, normalizers, pre-tokenizers, the models BPE
 // (byte-level as in GPT-2 and Qwen, SentencePiece-style with byte fallback as in Llama), Unigram, WordPiece and
 // WordLevel, post-processors and decoders. It knows SentencePiece's .model files (unigram and BPE), and the
-// directories without a tokenizer.json that Llama, GPT-2, CodeGen, Qwen2 and BERT checkpoints are. A tokenizer.json's truncation and padding are read over, as transformers does:
+// directories without a tokenizer.json that Llama, GPT-2, CodeGen, Qwen2, CLIP and BERT checkpoints are. A tokenizer.json's truncation and padding are read over, as transformers does:
 // lengths are the caller's business. It does not know chat templates (package jinja), image tokens'
 // expansion or any model family.
 //

@@ -11,7 +11,8 @@ import (
 
 // Load reads a tokenizer.json or a SentencePiece .model, or what a checkpoint directory has together with the roles of its
 // special tokens (tokenizer_config.json, special_tokens_map.json): tokenizer.json, or as transformers 5.23 converts
-// them tokenizer.model (Llama's), vocab.json with merges.txt (GPT-2, CodeGen, Qwen2) or vocab.txt (BERT).
+// them tokenizer.model (Llama's), vocab.json with merges.txt (GPT-2, CodeGen, Qwen2,
+// DeBERTa, RoBERTa, CLIP) or vocab.txt (BERT).
 func Load(path string) (*Tokenizer, error) {
 	if info, err := os.Stat(path); err != nil {
 		return nil, err

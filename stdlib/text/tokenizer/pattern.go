@@ -133,6 +133,9 @@ const (
 	patternLlama3 = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
 )
 
+// patternCLIP is CLIP's, of a file without a tokenizer.json.
+const patternCLIP = `<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+`
+
 // compile gives the matcher of a regular expression in Oniguruma's syntax, which the Rust library uses.
 func compile(pattern string) (matcher, error) {
 	switch pattern {

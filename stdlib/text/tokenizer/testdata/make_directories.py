@@ -27,9 +27,14 @@ CASES = {  # name -> files, tokenizer_config.json, added_tokens.json
     "codegen": ("bytelevel", dict(END, tokenizer_class="CodeGenTokenizer", add_prefix_space=False), SPACES),
     "prefixed": ("bytelevel", dict(END, tokenizer_class="GPT2Tokenizer", add_prefix_space=True, add_bos_token=True), {"<image>": 1102, "word": 1101}),
     "qwen2": ("bytelevel", dict(END, tokenizer_class="Qwen2Tokenizer", added_tokens_decoder={"0": token("<|endoftext|>"), "1100": token("<image>")}), None),
+    "deberta": ("bytelevel+", dict(tokenizer_class="DebertaTokenizer"), None),
+    "roberta": ("bytelevel+", dict(tokenizer_class="RobertaTokenizer"), None),
     "bert": ("wordpiece", dict(tokenizer_class="BertTokenizer", do_lower_case=True), None),
     "cased": ("wordpiece", dict(tokenizer_class="BertTokenizer", do_lower_case=False, tokenize_chinese_chars=False), None),
 }
+
+# what bytelevel+ has behind the vocabulary of bytelevel
+MORE = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]", "<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 
 
 def write(d, name, s):
@@ -41,9 +46,10 @@ def directory(d, files, config, added):
     if files == "sp_llama":
         shutil.copy(os.path.join(HERE, "sp_llama.model"), os.path.join(d, "tokenizer.model"))
     else:
-        model = json.load(open(os.path.join(HERE, files + ".json"), encoding="utf-8"))["model"]
-        if files == "bytelevel":
-            write(d, "vocab.json", json.dumps(model["vocab"]))
+        model = json.load(open(os.path.join(HERE, files.rstrip("+") + ".json"), encoding="utf-8"))["model"]
+        if files.startswith("bytelevel"):
+            more = {s: len(model["vocab"]) + i for i, s in enumerate(MORE)} if files == "bytelevel+" else {}
+            write(d, "vocab.json", json.dumps(dict(model["vocab"], **more)))
             write(d, "merges.txt", "#version: 0.2\n" + "".join(m + "\n" for m in model["merges"]))
         else:
             write(d, "vocab.txt", "".join(s + "\n" for s in sorted(model["vocab"], key=model["vocab"].get)))

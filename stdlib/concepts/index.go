@@ -1,0 +1,290 @@
+package concepts
+
+import (
+	"slices"
+	"sort"
+)
+
+// index finds the names that share enough trigrams with a query. It answers as
+// simstring does (Okazaki and Tsujii, 2010), candidates in the same order, with
+// one list of names per trigram:
+//
+//   - Repeated trigrams of a name count towards its size, and are found by no
+//     query; repeated trigrams of a query count towards its size, and each finds
+//     the names that have the trigram once more. That is what simstring's reader
+//     does with what its writer wrote, so that a name can be found whose set
+//     similarity lies below the threshold.
+//   - Names are found by ascending size, and within one size in the order in which
+//     the count of common trigrams became sufficient, rarest trigrams first.
+//
+// Names are numbered by size, then by order of insertion, so that the names of
+// one size are a range of numbers, and of every list.
+type index struct {
+	lists  map[gram]int32 // trigram to its list
+	starts []uint32       // list k is ranks[starts[k]:starts[k+1]]
+	ranks  []uint32       // ascending in every list
+	masks  []uint64       // of a list: bit maskBit(n) is set when it holds a name of size n
+	bySize []uint32       // names of size n are [bySize[n], bySize[n+1])
+	ids    []int32        // rank to the number that the name was given with
+}
+
+// newIndex makes the index of n names.
+func newIndex(n int, name func(i int) string) *index {
+	x := &index{lists: map[gram]int32{}, ids: make([]int32, n)}
+	sizes := make([]uint32, n)
+	var grams []gram
+	var counts []uint32
+	for i := range n {
+		grams = indexed(grams[:0], name(i))
+		sizes[i] = uint32(len(grams))
+		for int(sizes[i])+2 > len(x.bySize) {
+			x.bySize = append(x.bySize, 0)
+		}
+		x.bySize[sizes[i]+1]++
+		for _, g := range unique(grams) {
+			k, ok := x.lists[g]
+			if !ok {
+				k = int32(len(counts))
+				x.lists[g] = k
+				counts = append(counts, 0)
+			}
+			counts[k]++
+		}
+	}
+	for s := 1; s < len(x.bySize); s++ {
+		x.bySize[s] += x.bySize[s-1]
+	}
+	next := slices.Clone(x.bySize)
+	for i, s := range sizes {
+		x.ids[next[s]] = int32(i)
+		next[s]++
+	}
+	x.starts = make([]uint32, len(counts)+1)
+	for k, c := range counts {
+		x.starts[k+1] = x.starts[k] + c
+	}
+	x.ranks = make([]uint32, x.starts[len(counts)])
+	x.masks = make([]uint64, len(counts))
+	fill := slices.Clone(x.starts)
+	for rank, id := range x.ids {
+		grams = indexed(grams[:0], name(int(id)))
+		for _, g := range unique(grams) {
+			k := x.lists[g]
+			x.ranks[fill[k]] = uint32(rank)
+			x.masks[k] |= 1 << maskBit(int(sizes[id]))
+			fill[k]++
+		}
+	}
+	return x
+}
+
+// maskBit is the bit of a size: two sizes share one, and all large ones the last.
+func maskBit(size int) int { return min(size/2, 63) }
+
+// unique sorts grams and drops repetitions, in place.
+func unique(grams []gram) []gram {
+	slices.Sort(grams)
+	return slices.Compact(grams)
+}
+
+// finder is the scratch memory of one worker's queries.
+type finder struct {
+	grams  []gram
+	posts  []post
+	masks  []uint64 // of the posts
+	cands  []cand
+	other  []cand
+	found  []cand
+	within []post
+}
+
+// post is a trigram's list, or a part of it: ranks[lo:hi] of the index. Repeated
+// trigrams of the query have one each.
+type post struct{ lo, hi uint32 }
+
+func (p post) len() uint32 { return p.hi - p.lo }
+
+type cand struct {
+	rank uint32
+	num  int32
+}
+
+// find returns the numbers of the names that are similar enough to the query.
+func (f *finder) find(x *index, query string, m Measure, alpha float64) []int32 {
+	f.grams = indexed(f.grams[:0], query)
+	slices.Sort(f.grams)
+	q := len(f.grams)
+	lo, hi := m.sizes(q, alpha, len(x.bySize)-2)
+	if lo > hi {
+		return nil
+	}
+	f.posts, f.masks = f.posts[:0], f.masks[:0]
+	for i, g := range f.grams {
+		var p post
+		var mask uint64
+		if i > 0 && g == f.grams[i-1] {
+			p, mask = f.posts[i-1], f.masks[i-1]
+		} else if k, ok := x.lists[g]; ok {
+			p, mask = post{x.starts[k], x.starts[k+1]}, x.masks[k]
+		}
+		f.posts, f.masks = append(f.posts, p), append(f.masks, mask)
+	}
+	if lo, hi = f.narrow(lo, hi, func(size int) int { return m.least(q, size, alpha) }); lo > hi {
+		return nil
+	}
+	f.count(x, m.least(q, lo, alpha), x.bySize[lo], x.bySize[hi+1])
+	return f.ordered(x, q, m, alpha)
+}
+
+// narrow leaves out the sizes at both ends of [lo, hi] of which too few lists hold
+// any name.
+func (f *finder) narrow(lo, hi int, least func(size int) int) (int, int) {
+	enough := func(size int) bool {
+		n := 0
+		for _, m := range f.masks {
+			n += int(m >> maskBit(size) & 1)
+		}
+		return n >= least(size)
+	}
+	for lo <= hi && !enough(lo) {
+		lo++
+	}
+	for lo <= hi && !enough(hi) {
+		hi--
+	}
+	return lo, hi
+}
+
+func (x *index) between(p post, first, behind uint32) post {
+	lo := p.lo + x.below(p, first)
+	return post{lo, lo + x.below(post{lo, p.hi}, behind)}
+}
+
+// below counts the ranks of a list that are less than rank.
+func (x *index) below(p post, rank uint32) uint32 {
+	lo, hi := p.lo, p.hi
+	for lo < hi {
+		if mid := lo + (hi-lo)/2; x.ranks[mid] < rank {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo - p.lo
+}
+
+// holds reports whether a list holds a rank.
+func (x *index) holds(p post, rank uint32) bool {
+	at := p.lo + x.below(p, rank)
+	return at < p.hi && x.ranks[at] == rank
+}
+
+// count gathers in f.cands, by rank, the names in [first, behind) that at least so
+// many lists hold, and how many do. A name that does is in one of any q-least+1
+// lists: it is sought in the shortest, and only those found there are counted.
+func (f *finder) count(x *index, least int, first, behind uint32) {
+	f.within = append(f.within[:0], f.posts...)
+	insertionSort(f.within)
+	q := len(f.within)
+	f.cands = f.cands[:0]
+	for i, p := range f.within {
+		if i < q-least+1 {
+			p = x.between(p, first, behind)
+			f.join(x.ranks[p.lo:p.hi])
+			continue
+		}
+		kept := f.cands[:0]
+		for _, c := range f.cands {
+			p.lo += x.below(p, c.rank)
+			if p.lo < p.hi && x.ranks[p.lo] == c.rank {
+				c.num++
+			}
+			if int(c.num)+q-i-1 >= least {
+				kept = append(kept, c)
+			}
+		}
+		if f.cands = kept; len(kept) == 0 {
+			return
+		}
+	}
+}
+
+// join merges a list into the candidates.
+func (f *finder) join(ranks []uint32) {
+	if len(ranks) == 0 {
+		return
+	}
+	out, in := f.other[:0], f.cands
+	i, j := 0, 0
+	for i < len(in) && j < len(ranks) {
+		switch {
+		case ranks[j] < in[i].rank:
+			out = append(out, cand{ranks[j], 1})
+			j++
+		case in[i].rank < ranks[j]:
+			out = append(out, in[i])
+			i++
+		default:
+			out = append(out, cand{in[i].rank, in[i].num + 1})
+			i, j = i+1, j+1
+		}
+	}
+	out = append(out, in[i:]...)
+	for ; j < len(ranks); j++ {
+		out = append(out, cand{ranks[j], 1})
+	}
+	f.other, f.cands = f.cands, out
+}
+
+// ordered drops the candidates that their size asks more of, and puts the rest
+// into simstring's order.
+func (f *finder) ordered(x *index, q int, m Measure, alpha float64) []int32 {
+	var out []int32
+	for i := 0; i < len(f.cands); {
+		size := sort.Search(len(x.bySize), func(s int) bool { return x.bySize[s] > f.cands[i].rank }) - 1
+		least := m.least(q, size, alpha)
+		f.found = f.found[:0]
+		for ; i < len(f.cands) && f.cands[i].rank < x.bySize[size+1]; i++ {
+			if int(f.cands[i].num) >= least {
+				f.found = append(f.found, f.cands[i])
+			}
+		}
+		if len(f.found) > 1 {
+			f.byStep(x, size, q, least)
+		}
+		for _, c := range f.found {
+			out = append(out, x.ids[c.rank])
+		}
+	}
+	return out
+}
+
+// byStep sorts the names of one size by the list at which simstring has counted
+// enough of them. It takes the lists by ascending length, as std::sort leaves
+// them, and looks whether a count suffices only from list q-least+1 on.
+func (f *finder) byStep(x *index, size, q, least int) {
+	f.within = f.within[:0]
+	for _, p := range f.posts {
+		f.within = append(f.within, x.between(p, x.bySize[size], x.bySize[size+1]))
+	}
+	sortPosts(f.within)
+	for k := range f.found {
+		c := &f.found[k]
+		have := 0
+		for i, p := range f.within {
+			if x.holds(p, c.rank) {
+				have++
+			}
+			if have == least {
+				c.num = int32(i)
+				break
+			}
+		}
+		if first := q - least + 1; first < q {
+			c.num = max(c.num, int32(first))
+		} else {
+			c.num = 0
+		}
+	}
+	slices.SortStableFunc(f.found, func(a, b cand) int { return int(a.num) - int(b.num) })
+}
