@@ -13,6 +13,7 @@ func table_lightbox_stdlib_table() members {
 		"Caption":       reflect.ValueOf(table.Caption),
 		"Change":        reflect.ValueOf(table.Change),
 		"Columns":       reflect.ValueOf(table.Columns),
+		"Components":    reflect.ValueOf(table.Components),
 		"Difference":    reflect.ValueOf(table.Difference),
 		"Digits":        reflect.ValueOf(table.Digits),
 		"Evaluator":     reflect.ValueOf(table.Evaluator),

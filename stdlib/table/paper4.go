@@ -75,3 +75,15 @@ func (p params) lackNote(cols []frame.Column) string {
 	}
 	return note
 }
+
+// Components lays a table of score.ComponentAnalysis's counts out: precision, recall and F1 of the terms that captions
+// share with their references, each term once per caption, summed over images (micro averages). Give Rows the label
+// component, or Group.
+func Components() Option {
+	return option(func(p *params) {
+		p.Columns = []string{"named", "said", "precision = shared / said", "recall = shared / named", "f1 = 2 * shared / (said + named)"}
+		p.Lenient = false
+		p.Titles = append(p.Titles, pair{"named", "Named / image"}, pair{"said", "Said / image"}, pair{"f1", "F1"})
+		p.Notes = append(p.Notes, "micro averages of terms: named by the reference, said by the caption, shared by both")
+	})
+}
