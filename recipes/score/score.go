@@ -73,4 +73,4 @@ func against(systems []string) table.Option {
 
 var analysis = score.Components(submitted)
 
-var components = table.New(analysis.Counts(), table.Rows("system", "component"), table.Components(), table.CI(0.95))
+var components = table.New(analysis.Counts(), table.Rows("system"), table.Group("component"), table.Components(), table.CI(0.95))
