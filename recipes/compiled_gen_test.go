@@ -3,14 +3,20 @@
 package recipes_test
 
 import (
+	"lightbox/recipes/adapters"
 	"lightbox/recipes/audit"
 	"lightbox/recipes/models"
 	"lightbox/recipes/pretrain_tiny"
 	"lightbox/recipes/quickstart"
 	"lightbox/recipes/radsample"
+	"lightbox/recipes/score"
 )
 
 var compiled = map[string]map[string]any{
+	"adapters": {
+		"Strategies": adapters.Strategies,
+		"Table3":     adapters.Table3,
+	},
 	"audit": {
 		"Differences":       audit.Differences,
 		"Figure8":           audit.Figure8,
@@ -29,5 +35,9 @@ var compiled = map[string]map[string]any{
 	},
 	"radsample": {
 		"Table": radsample.Table,
+	},
+	"score": {
+		"Captions": score.Captions,
+		"Table":    score.Table,
 	},
 }

@@ -102,6 +102,9 @@ func (p *page) table(t view.Table) {
 		defer p.b.WriteString("</div>\n")
 	}
 	p.grid(t, n)
+	if t.Legend.Text != "" {
+		fmt.Fprintf(&p.b, "<p class=\"notes\">%s</p>\n", p.spans(t.Legend))
+	}
 	if len(t.Footer) > 0 {
 		notes := make([]string, len(t.Footer))
 		for i, f := range t.Footer {
@@ -204,7 +207,7 @@ func (p *page) cells(t view.Table, cells []view.Cell, element string, n int) {
 		} else if p.web && len(c.Text) <= shortText {
 			classes = append(classes, "k")
 		}
-		attrs, text := class(classes), strings.ReplaceAll(escapeHTML(c.Text), "\n", "<br>")
+		attrs, text := class(classes), p.spans(c)
 		if p.raw {
 			attrs, text = rawCell(align, c, text)
 		}

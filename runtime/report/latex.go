@@ -17,6 +17,12 @@ func LaTeX(w io.Writer, v view.View, files Files) error {
 	if len(pictures(v)) > 0 {
 		packages += ",graphicx"
 	}
+	for _, t := range tables(v) {
+		if _, yes := coloured(t); yes {
+			packages += ",xcolor"
+			break
+		}
+	}
 	fmt.Fprintf(&l.b, "%% \\usepackage{%s}\n", packages)
 	walk(v, l.write)
 	_, err := io.WriteString(w, l.b.String())
@@ -86,6 +92,9 @@ func (l *latex) table(t view.Table) {
 	if n > 0 {
 		l.grid(t, n)
 	}
+	if t.Legend.Text != "" {
+		l.b.WriteString("\\par\\smallskip\\footnotesize\n" + guard(latexSpans(t.Legend)) + "\n")
+	}
 	for i, f := range t.Footer {
 		if i == 0 {
 			l.b.WriteString("\\par\\smallskip\\footnotesize\n")
@@ -112,7 +121,12 @@ func (l *latex) place() string {
 
 func (l *latex) grid(t view.Table, n int) {
 	var spec strings.Builder
+	wide, _ := coloured(t)
 	for c := range n {
+		if wide[c] { // a text to wrap
+			spec.WriteString("p{0.75\\linewidth}")
+			continue
+		}
 		spec.WriteString(alignLetter(alignOf(t, view.Cell{}, c)))
 	}
 	if l.doc { // no wider than the line
@@ -170,7 +184,7 @@ func (l *latex) row(t view.Table, cells []view.Cell, n int, header bool) {
 	at := 0
 	var out []string
 	for _, c := range cells {
-		s := escapeLaTeX(c.Text)
+		s := latexSpans(c)
 		switch {
 		case s == "":
 		case c.Mark == view.Best:

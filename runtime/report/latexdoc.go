@@ -10,7 +10,7 @@ import (
 )
 
 // documentPackages are what a document's body needs, besides T1 and UTF-8.
-var documentPackages = []string{"array", "booktabs", "graphicx", "longtable", "placeins"}
+var documentPackages = []string{"array", "booktabs", "graphicx", "longtable", "placeins", "xcolor"}
 
 // LaTeXDocument writes a document for pdflatex, or with fragment what stands
 // between \begin{document} and \end{document}, with the packages that it needs in
@@ -251,6 +251,9 @@ func (l *latex) longGrid(t view.Table, n int, spec string) {
 	l.b.WriteString("\\endhead\n\\bottomrule\n\\endfoot\n")
 	l.rows(t, n)
 	l.b.WriteString("\\end{longtable}\n")
+	if t.Legend.Text != "" {
+		l.b.WriteString(guard(latexSpans(t.Legend)) + "\\par\n")
+	}
 	for _, f := range t.Footer {
 		l.b.WriteString(guard(escapeLaTeX(f)) + "\\par\n")
 	}
