@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -82,6 +83,30 @@ func TestWebPage(t *testing.T) {
 	script := regexp.MustCompile(`(?s)<script>(.*?)</script>`).FindStringSubmatch(s)[1]
 	if !strings.Contains(s, "style-src '"+digestOf(style)+"'") || !strings.Contains(s, "script-src '"+digestOf(script)+"'") {
 		t.Error("the policy has other hashes than the style or the script")
+	}
+}
+
+// Colours are classes on a page, whose policy allows no style at an element.
+func TestWebPageColours(t *testing.T) {
+	d := document()
+	d.Cells[1].Results[0].View = colouredTable()
+	s := render(t, func(b *bytes.Buffer) error { return WebPage(b, d) })
+	for _, want := range []string{`class="h4 match">left-sided</span>`, `class="h2">&lt;mass&gt;</span>`, `class="h3 match">肺 &amp; upper lobe</span>`, `class="h4 match">Laterality</span>`} {
+		if !strings.Contains(s, want) {
+			t.Errorf("lacks %q", want)
+		}
+	}
+	if strings.Contains(s, " style=\"") {
+		t.Error("the page has a style that its policy forbids")
+	}
+	for h := range colours {
+		if h != view.NoHue && !strings.Contains(webStyle, fmt.Sprintf(".h%d{color:#%s}", h, strings.ToLower(colours[h].rgb))) {
+			t.Errorf("the style sheet has another colour for hue %d", h)
+		}
+	}
+	n := render(t, func(b *bytes.Buffer) error { return Notebook(b, d) })
+	if !strings.Contains(n, `style=\"color:#8E24AA`) {
+		t.Error("a notebook has no style sheet of ours, so the colours stand at the elements")
 	}
 }
 
@@ -260,7 +285,7 @@ func TestLaTeXCompiles(t *testing.T) {
 	}
 	d := document()
 	d.Films[0].Reference = all.String()
-	d.Cells[1].Results[0].View = view.List{views()["quickstart"], views()["paper"], views()["nasty"], view.Image{PNG: onePixel, Caption: all.String()}, long(60)}
+	d.Cells[1].Results[0].View = view.List{views()["quickstart"], views()["paper"], views()["nasty"], colouredTable(), view.Image{PNG: onePixel, Caption: all.String()}, long(60)}
 	beside := Beside{Folder: "x-files"}
 	s := render(t, func(b *bytes.Buffer) error { return LaTeXDocument(b, d, &beside, false) })
 	dir := t.TempDir()
