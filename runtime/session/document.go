@@ -29,7 +29,6 @@ func (s *Session) Document(ctx context.Context, films int) (report.Document, err
 	if s.o.Rehearse {
 		verb, d.Rehearsal = "rehearse", rehearsalNote
 	}
-	d.Intro = strings.TrimSpace(strings.TrimPrefix(d.Intro, "Package "+s.Recipe.Name))
 	d.Command = "lightbox " + verb + " " + s.o.Recipe + s.setFlags()
 	there := 0
 	lines := strings.Split(d.Source, "\n")

@@ -56,8 +56,8 @@ func (o ExportOptions) Check() error {
 	return nil
 }
 
-// Export writes the recipe with its results from the store as one document. On
-// an error nothing of an earlier export is changed.
+// Export writes the recipe with its results from the store as one document, its
+// pictures first and the document last, each in one rename.
 func (s *Session) Export(ctx context.Context, o ExportOptions) (*Exported, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
