@@ -14,14 +14,19 @@ type AdamWArgs struct {
 //	p = p·(1 − lr·wd);  m = m + (1−β1)·(g − m);  v = v·β2 + (1−β2)·g·g
 //	p = p − lr/(1−β1^t) · m / (√v/√(1−β2^t) + eps)
 func AdamW(p, g, m, v []float32, a AdamWArgs) {
-	s := adamWScalars{
+	s := adamWOf(a)
+	Parallel(len(p), elementGrain, func(lo, hi int) { vec().adamW(p[lo:hi], m[lo:hi], v[lo:hi], g[lo:hi], s) })
+}
+
+// adamWOf are the constants of a step.
+func adamWOf(a AdamWArgs) adamWScalars {
+	return adamWScalars{
 		decay: float32(1 - a.LR*a.WeightDecay),
 		w1:    float32(1 - a.Beta1), b2: float32(a.Beta2), w2: float32(1 - a.Beta2),
 		step: float32(-(a.LR / (1 - math.Pow(a.Beta1, float64(a.Step))))),
 		root: float32(math.Sqrt(1 - math.Pow(a.Beta2, float64(a.Step)))),
 		eps:  float32(a.Eps),
 	}
-	Parallel(len(p), elementGrain, func(lo, hi int) { vec().adamW(p[lo:hi], m[lo:hi], v[lo:hi], g[lo:hi], s) })
 }
 
 // adamWScalars are the constants of one step as the elements meet them.

@@ -148,6 +148,16 @@ func Sum(x []float32) float64 {
 	})
 }
 
+// Finite tells whether every element is a number and no infinity.
+func Finite(x []float32) bool {
+	for _, v := range x {
+		if v-v != 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // SumSquares is Σ x² in float64.
 func SumSquares(x []float32) float64 {
 	return chunked(len(x), func(lo, hi int) float64 {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"lightbox/runtime/lock"
 	"lightbox/runtime/step"
 )
 
@@ -366,5 +367,97 @@ func TestText(t *testing.T) {
 		if c.got != c.want {
 			t.Errorf("got %q, want %q", c.got, c.want)
 		}
+	}
+}
+
+// TestTimings: what tells of the run itself stands beside the artifact, each value once after a resume, and lock files
+// know nothing of it.
+func TestTimings(t *testing.T) {
+	fail := true
+	op := &step.Op{Name: "toy.Timed", Version: "1", Run: func(ctx *step.Context, dir string) error {
+		for i := range int64(3) {
+			ctx.Metric("loss", i, float64(i))
+			ctx.Timing("speed", i, time.Since(time.Unix(0, 0)).Seconds())
+			if err := ctx.Sync(); err != nil {
+				return err
+			}
+			if i == 1 && fail {
+				return errors.New("broken off")
+			}
+		}
+		return os.WriteFile(filepath.Join(dir, "x"), []byte("x"), 0o644)
+	}}
+	content := func(dir string) (sum, timings string) {
+		e := newExec(t, dir, nil)
+		ref := step.New(op, nil)
+		p, err := e.Plan(context.Background(), []step.Ref{ref})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Run(context.Background(), p); fail {
+			if err == nil {
+				t.Fatal("no error")
+			}
+			return "", ""
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		dirs, err := e.Dirs(p, []step.Ref{ref})
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := os.ReadFile(filepath.Join(dirs[0], TimingsName))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := e.Store().Verify(p.Item(ref).Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return lock.Content(m.Files), string(raw)
+	}
+	root := t.TempDir()
+	content(root)
+	fail = false
+	a, first := content(root)
+	b, second := content(t.TempDir())
+	if strings.Count(first, "\n") != 3 || strings.Count(first, `"speed"`) != 3 {
+		t.Errorf("timings after a resume:\n%s", first)
+	}
+	if a != b || first == second {
+		t.Errorf("two runs: contents %.8s and %.8s, timings equal: %v", a, b, first == second)
+	}
+}
+
+// TestVolatile: what is made of a volatile step is volatile too.
+func TestVolatile(t *testing.T) {
+	speed := step.New(&step.Op{Name: "toy.Speed", Version: "1", Volatile: true}, nil)
+	plain := step.New(&step.Op{Name: "toy.Plain", Version: "1"}, nil)
+	on := &step.Op{Name: "toy.On", Version: "1"}
+	if !speed.Volatile() || plain.Volatile() || !step.New(on, nil, plain, step.New(on, nil, speed)).Volatile() || step.New(on, nil, plain).Volatile() {
+		t.Error("volatile is not what it should be")
+	}
+}
+
+// TestLeftScratch: checkpoints that a kill left beside their artifact are removed by the next run.
+func TestLeftScratch(t *testing.T) {
+	root := t.TempDir()
+	e := newExec(t, root, nil)
+	refs := slow(3, 0, 10)
+	runRefs(t, e, refs)
+	p, err := e.Plan(context.Background(), []step.Ref{refs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := e.Store().Scratch(p.Item(refs).Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(dir, "checkpoint"), "x")
+	if _, err := e.Run(context.Background(), p); err != nil {
+		t.Fatal(err)
+	}
+	if left, _ := os.ReadDir(filepath.Join(root, "scratch")); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
 	}
 }

@@ -21,17 +21,26 @@ import (
 // with Context.Metric: one {"step","name","value"} per line, by step and name.
 const MetricsName = "metrics.jsonl"
 
-// recorder keeps a running step's metrics and log. Metrics are written as
-// they come, beside the checkpoints, so that they survive a kill.
+// TimingsName is that of what it recorded with Context.Timing, alike.
+const TimingsName = store.TimingsName
+
+// recorder keeps a running step's metrics, timings and log. They are written
+// as they come, beside the checkpoints, so that they survive a kill.
 type recorder struct {
 	store *store.Store
 	key   step.Key
 	show  *show
 
 	mu      sync.Mutex
-	metrics *os.File
+	metrics series
+	timings series
 	logFile *os.File
-	err     error
+}
+
+// series is a growing file of values.
+type series struct {
+	f   *os.File
+	err error
 }
 
 type metric struct {
@@ -41,6 +50,14 @@ type metric struct {
 }
 
 func (r *recorder) metric(name string, at int64, v float64) {
+	r.add(&r.metrics, r.store.Metrics, name, at, v)
+}
+
+func (r *recorder) timing(name string, at int64, v float64) {
+	r.add(&r.timings, r.store.Timings, name, at, v)
+}
+
+func (r *recorder) add(s *series, place func(step.Key) string, name string, at int64, v float64) {
 	r.show.metric(name, v)
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return // JSON has no such number; the step itself must fail on it
@@ -51,17 +68,17 @@ func (r *recorder) metric(name string, at int64, v float64) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.metrics == nil && r.err == nil {
-		r.metrics, r.err = r.openMetrics()
+	if s.f == nil && s.err == nil {
+		s.f, s.err = r.open(place)
 	}
-	if r.err == nil {
-		_, r.err = r.metrics.Write(append(raw, '\n'))
+	if s.err == nil {
+		_, s.err = s.f.Write(append(raw, '\n'))
 	}
 }
 
-func (r *recorder) openMetrics() (*os.File, error) {
-	path, err := r.store.Metrics(r.key)
-	if err != nil {
+func (r *recorder) open(place func(step.Key) string) (*os.File, error) {
+	path := place(r.key)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o644)
@@ -71,6 +88,22 @@ func (r *recorder) openMetrics() (*os.File, error) {
 	// A kill may have torn the last line: begin on a fresh one.
 	_, err = f.WriteString("\n")
 	return f, err
+}
+
+// sync brings what was recorded to the disk, or says why it could not be
+// recorded.
+func (r *recorder) sync() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range []*series{&r.metrics, &r.timings} {
+		if s.err == nil && s.f != nil {
+			s.err = s.f.Sync()
+		}
+		if s.err != nil {
+			return s.err
+		}
+	}
+	return nil
 }
 
 func (r *recorder) log(line string) {
@@ -87,23 +120,48 @@ func (r *recorder) log(line string) {
 	_, _ = fmt.Fprintln(r.logFile, line)
 }
 
-// finish writes the metrics into the artifact: of a step count that was
-// recorded twice (before a kill and after the resume) the later value.
+// finish writes the metrics and timings into the artifact: of a step count
+// that was recorded twice (before a kill and after the resume) the later value.
+// A resumed step that records nothing more still keeps what was recorded.
 func (r *recorder) finish(dir string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.err != nil || r.metrics == nil {
-		return r.err
+	for _, x := range []struct {
+		s     *series
+		name  string
+		place func(step.Key) string
+	}{{&r.metrics, MetricsName, r.store.Metrics}, {&r.timings, TimingsName, r.store.Timings}} {
+		if x.s.err == nil && x.s.f == nil {
+			if _, err := os.Stat(x.place(r.key)); errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			x.s.f, x.s.err = r.open(x.place)
+		}
+		if x.s.err != nil {
+			return x.s.err
+		}
+		list, err := lastOf(x.s.f)
+		if err == nil {
+			err = writeSeries(dir, x.name, list)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if _, err := r.metrics.Seek(0, io.SeekStart); err != nil {
-		return err
+	return nil
+}
+
+// lastOf reads the values of a series, by step and name.
+func lastOf(f *os.File) ([]metric, error) {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return nil, err
 	}
 	type id struct {
 		step int64
 		name string
 	}
 	last := map[id]float64{}
-	sc := bufio.NewScanner(r.metrics)
+	sc := bufio.NewScanner(f)
 	for sc.Scan() {
 		var m metric
 		if json.Unmarshal(sc.Bytes(), &m) == nil && m.Name != "" {
@@ -111,7 +169,7 @@ func (r *recorder) finish(dir string) error {
 		}
 	}
 	if err := sc.Err(); err != nil {
-		return err
+		return nil, err
 	}
 	list := make([]metric, 0, len(last))
 	for k, v := range last {
@@ -123,13 +181,13 @@ func (r *recorder) finish(dir string) error {
 		}
 		return list[a].Name < list[b].Name
 	})
-	return writeMetrics(filepath.Join(dir, MetricsName), list)
+	return list, nil
 }
 
-func writeMetrics(path string, list []metric) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+func writeSeries(dir, name string, list []metric) error {
+	f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("the step wrote a file %s itself, and recorded metrics", MetricsName)
+		return fmt.Errorf("the step wrote a file %s itself, and recorded values", name)
 	}
 	if err != nil {
 		return err
@@ -148,10 +206,10 @@ func writeMetrics(path string, list []metric) error {
 func (r *recorder) close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, f := range []*os.File{r.metrics, r.logFile} {
+	for _, f := range []*os.File{r.metrics.f, r.timings.f, r.logFile} {
 		if f != nil {
 			_ = f.Close()
 		}
 	}
-	r.metrics, r.logFile = nil, nil
+	r.metrics.f, r.timings.f, r.logFile = nil, nil, nil
 }

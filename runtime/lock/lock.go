@@ -155,10 +155,14 @@ func params(raw []byte) string {
 	return b.String()
 }
 
-// Content is one hash over an artifact's files and their names.
+// Content is one hash over an artifact's files and their names, but for what
+// tells of the run that made it.
 func Content(files []store.File) string {
 	h := sha256.New()
 	for _, f := range files {
+		if f.Name == store.TimingsName {
+			continue
+		}
 		fmt.Fprintf(h, "%s  %s\n", f.SHA256, f.Name)
 	}
 	return hex.EncodeToString(h.Sum(nil))

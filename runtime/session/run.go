@@ -262,7 +262,7 @@ func (s *Session) record(st *store.Store, p *exec.Plan, shown []Shown) (*lock.Fi
 	}
 	entries := map[string][]lock.Entry{}
 	for _, it := range p.Items {
-		if it.Status != exec.Cached || it.Step.Var == "" {
+		if it.Status != exec.Cached || it.Step.Var == "" || it.Ref.Volatile() {
 			continue
 		}
 		m, err := st.Manifest(it.Key)

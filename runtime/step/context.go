@@ -31,6 +31,8 @@ type Env struct {
 	Progress func(done, total int64, note string)
 	Log      func(line string)
 	Metric   func(name string, step int64, v float64)
+	Timing   func(name string, step int64, v float64)
+	Sync     func() error
 	Scratch  func() (string, error)
 	Cache    func(key string) (string, error)
 	Once     func(key string, f func() (any, error)) (any, error)
@@ -91,6 +93,24 @@ func (c *Context) Metric(name string, step int64, v float64) {
 	if c.env.Metric != nil {
 		c.env.Metric(name, step, v)
 	}
+}
+
+// Timing records a value of this very run at a step count (tokens per second,
+// memory): kept as timings.jsonl beside the artifact and shown as metrics are,
+// but no part of what two runs must have in common.
+func (c *Context) Timing(name string, step int64, v float64) {
+	if c.env.Timing != nil {
+		c.env.Timing(name, step, v)
+	}
+}
+
+// Sync brings what was recorded to the disk. A step calls it before it writes
+// a checkpoint, so that the record never lacks what the checkpoint has passed.
+func (c *Context) Sync() error {
+	if c.env.Sync == nil {
+		return nil
+	}
+	return c.env.Sync()
 }
 
 // Scratch is a directory that survives an interruption of this very step: a

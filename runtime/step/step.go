@@ -59,6 +59,9 @@ type Op struct {
 	Version string
 	// Seeded: Run reads Context.Seed, which then joins the artifact key.
 	Seeded bool
+	// Volatile: the artifact tells of the run itself (speeds), so that it and
+	// all that is made of it differ from run to run; lock files leave it out.
+	Volatile bool
 	// Check reports what is wrong with the step before anything runs. It may
 	// read configurations and headers, nothing large. May be nil.
 	Check func(Step) []error
@@ -70,6 +73,24 @@ type Op struct {
 	// Run writes the artifact's files into dir. It returns ctx.Err() when it
 	// was cancelled; what it left under Context.Scratch is then kept.
 	Run func(ctx *Context, dir string) error
+	// Together lets steps of the operation run as one. May be nil.
+	Together *Together
+}
+
+// Together is how several steps of one operation share work: several adapters
+// in one pass over one base. Each keeps its key, its artifact and its scratch
+// directory, and its artifact is the one that Op.Run would have written, bit
+// by bit. Which steps run together is the executor's decision, so that it is in
+// no key.
+type Together struct {
+	// Key is equal for steps that can run as one; "" is a step that runs alone.
+	Key func(Step) string
+	// Cost estimates the steps run as one.
+	Cost func([]Step) Cost
+	// Run is Op.Run of all the steps, none of which is an input of another.
+	// Errors are parallel to ctxs: a step without one is finished, whatever
+	// became of the others. It returns ctx.Err() of those that were cancelled.
+	Run func(ctxs []*Context, dirs []string) []error
 }
 
 // Cost is an estimate of a step's work; zero fields mean negligible.
@@ -99,6 +120,7 @@ type node struct {
 	key       Key
 	masked    Key
 	id        Key
+	volatile  bool
 	errs      []error
 }
 
@@ -175,7 +197,9 @@ func build(op *Op, params any, errs []error, in []Ref) Ref {
 	n.canonical = canonical
 	masked, _ := canonicalParams(params, "", false)
 	whole, _ := canonicalParams(params, sc.FuncHash, true)
+	n.volatile = op.Volatile
 	for i, r := range in {
+		n.volatile = n.volatile || r.Volatile()
 		if !r.Valid() {
 			fail(fmt.Errorf("input %d is no step (an empty handle was passed)", i+1))
 		}
@@ -251,6 +275,10 @@ func (r Ref) ID() Key {
 	}
 	return r.n.id
 }
+
+// Volatile tells whether the artifact differs from run to run: the operation
+// or one of those behind it says so.
+func (r Ref) Volatile() bool { return r.n != nil && r.n.volatile }
 
 // Params is the canonical form of the parameters that the key holds.
 func (r Ref) Params() []byte {

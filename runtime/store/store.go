@@ -216,14 +216,21 @@ func (s *Store) Cache(key string) (string, error) {
 	return dir, s.explain(os.Chtimes(dir, now, now))
 }
 
-// Metrics is the file in which key's metrics gather until the commit. Its
-// directory exists afterwards.
-func (s *Store) Metrics(key step.Key) (string, error) {
-	if err := s.prepare("scratch", key.String()); err != nil {
-		return "", err
-	}
-	return s.path("scratch", key.String(), "metrics.jsonl"), nil
+// Metrics is the file in which key's metrics gather until the commit.
+func (s *Store) Metrics(key step.Key) string {
+	return s.path("scratch", key.String(), "metrics.jsonl")
 }
+
+// Timings is to TimingsName what Metrics is to the metrics.
+func (s *Store) Timings(key step.Key) string { return s.path("scratch", key.String(), TimingsName) }
+
+// TimingsName is the file of an artifact that tells of the run that made it,
+// and so differs between runs that make the same.
+const TimingsName = "timings.jsonl"
+
+// DropScratch removes the scratch directory of an artifact that is there: a
+// kill between the two last moments of a commit leaves it.
+func (s *Store) DropScratch(key step.Key) { _ = os.RemoveAll(s.path("scratch", key.String())) }
 
 // HasScratch reports whether an interrupted step left something to resume.
 func (s *Store) HasScratch(key step.Key) bool {

@@ -118,13 +118,16 @@ func (r *Rows) text(i, c int) string {
 }
 
 // Format writes a number as frames and tables show it: whole numbers as they
-// are, others with three decimals, an absent one as a dash.
+// are, others with three decimals, or three digits where that is less (a
+// learning rate), an absent one as a dash.
 func Format(v float64) string {
 	switch {
 	case math.IsNaN(v):
 		return "–"
 	case v == math.Trunc(v) && math.Abs(v) >= 2 && math.Abs(v) < 1e15:
 		return strconv.FormatFloat(v, 'f', 0, 64)
+	case v != 0 && math.Abs(v) < 0.0095:
+		return strconv.FormatFloat(v, 'g', 3, 64)
 	}
 	return strconv.FormatFloat(v, 'f', 3, 64)
 }

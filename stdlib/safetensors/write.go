@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sort"
 )
 
@@ -72,7 +73,22 @@ func Write(path string, tensors []Tensor, metadata map[string]string) (err error
 	if err := os.Rename(f.Name(), path); err != nil {
 		return errors.Join(fail(err), os.Remove(f.Name()))
 	}
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		return fail(err)
+	}
 	return nil
+}
+
+// syncDir makes the names of a directory's files last.
+func syncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil // directories cannot be synced there
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 func writeAll(w io.Writer, head []byte, tensors []Tensor) error {

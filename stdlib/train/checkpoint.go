@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -18,51 +20,34 @@ import (
 
 // A state is all that a step leaves behind.
 type state struct {
-	Step      int     `json:"step"`                // optimiser steps done
-	Evaluated int     `json:"evaluated,omitempty"` // the last step whose loss on "valid" is known
-	BestStep  int     `json:"best_step,omitempty"`
-	BestLoss  float64 `json:"best_loss,omitempty"`
-	CRC       uint32  `json:"crc"` // of the fields above and all tensors, in the order of their names
+	mark
+	Evaluated int    `json:"evaluated,omitempty"` // the last step whose loss on "valid" is known
+	CRC       uint32 `json:"crc"`                 // of the fields above and all tensors, in the order of their names
 }
 
 // sum begins the checksum with the state's own fields.
 func (s state) sum() uint32 {
-	return crc32.ChecksumIEEE(fmt.Appendf(nil, "%d %d %d %x", s.Step, s.Evaluated, s.BestStep, s.BestLoss))
+	return crc32.ChecksumIEEE(fmt.Appendf(nil, "%d %d %d %x %x %d %v", s.Step, s.Evaluated, s.BestStep, s.BestLoss, s.Recent, s.High, s.Missed))
 }
 
 const checkpointPrefix = "checkpoint-"
 
-// tensors names everything that a checkpoint holds.
-func (t *trainer) tensors() map[string]*tensor.Tensor {
-	all := map[string]*tensor.Tensor{}
-	for i, p := range t.params {
-		all["param."+p.name] = p.t
-		if t.m[i] != nil {
-			all["m."+p.name] = t.m[i]
-			all["v."+p.name] = t.v[i]
-		}
-		if t.best != nil {
-			all["best."+p.name] = t.best[i]
-		}
-	}
-	return all
-}
-
-// save writes a checkpoint beside the one before, and then removes older ones. A kill leaves the last one whole.
+// save writes a checkpoint beside the one before, and then removes older ones. It appears under its name when it is whole
+// and on the disk, so that a kill, or a disk that is full, leaves the last ones as they are.
 func (t *trainer) save(dir string) error {
-	all := t.tensors()
-	names := make([]string, 0, len(all))
-	for n := range all {
-		names = append(names, n)
-	}
-	sort.Strings(names)
-	st := t.state
+	all := t.opt.tensors()
+	names := slices.Sorted(maps.Keys(all))
+	st := state{mark: t.opt.mark, Evaluated: t.evaluated}
 	st.CRC = st.sum()
 	var out []safetensors.Tensor
 	for _, n := range names {
-		values := ops.Floats(all[n])
-		st.CRC = crc(st.CRC, values)
-		out = append(out, safetensors.Float32(n, safetensors.F32, all[n].Shape(), values))
+		x := all[n]
+		dt := safetensors.F32
+		if x.DType() == tensor.U8 {
+			dt = safetensors.U8
+		}
+		st.CRC = crc32.Update(st.CRC, crc32.IEEETable, ops.Bytes(x))
+		out = append(out, safetensors.Tensor{Name: n, DType: dt, Shape: x.Shape(), Data: func() []byte { return ops.Bytes(x) }})
 	}
 	raw, err := json.Marshal(st)
 	if err != nil {
@@ -76,16 +61,22 @@ func (t *trainer) save(dir string) error {
 	if err != nil {
 		return err
 	}
-	for _, o := range old[:max(0, len(old)-2)] {
-		if err := os.Remove(o); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	for _, o := range old[:max(0, len(old)-generations)] {
+		if err := remove(o); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func crc(sum uint32, values []float32) uint32 {
-	return crc32.Update(sum, crc32.IEEETable, safetensors.PackF32(values))
+// generations is the number of checkpoints that are kept.
+const generations = 2
+
+func remove(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // checkpoints lists those in dir, oldest first.
@@ -104,8 +95,18 @@ func checkpoints(dir string) ([]string, error) {
 	return out, nil
 }
 
-// resume loads the newest checkpoint that is whole. A torn one is passed over with a warning.
+// resume loads the newest checkpoint that is whole. A torn one is removed with a warning, and the one before serves; what
+// a kill left half-written is removed too.
 func (t *trainer) resume(dir string, warn func(string, ...any)) error {
+	parts, err := filepath.Glob(filepath.Join(dir, "."+checkpointPrefix+"*"))
+	if err != nil {
+		return err
+	}
+	for _, p := range parts {
+		if err := remove(p); err != nil {
+			return err
+		}
+	}
 	list, err := checkpoints(dir)
 	if err != nil {
 		return err
@@ -115,12 +116,16 @@ func (t *trainer) resume(dir string, warn func(string, ...any)) error {
 		if err == nil {
 			return nil
 		}
-		warn("checkpoint %s is not usable (%v); trying the one before", filepath.Base(list[i]), err)
+		if i > 0 {
+			warn("checkpoint %s is not usable (%v); trying the one before", filepath.Base(list[i]), err)
+		} else {
+			warn("checkpoint %s is not usable (%v); training starts again", filepath.Base(list[i]), err)
+		}
+		if err := remove(list[i]); err != nil {
+			return err
+		}
 	}
-	t.best = nil
-	if len(list) > 0 {
-		warn("no checkpoint is usable; training starts again")
-	}
+	t.opt.best = nil
 	return nil
 }
 
@@ -136,24 +141,19 @@ func (t *trainer) load(path string) error {
 	}
 	names := a.Names()
 	sort.Strings(names)
-	values := map[string][]float32{}
 	sum := st.sum()
 	for _, n := range names {
-		v, err := a.Floats(n)
-		if err != nil {
-			return err
-		}
-		values[n], sum = v, crc(sum, v)
+		sum = crc32.Update(sum, crc32.IEEETable, a.Bytes(n))
 	}
 	if sum != st.CRC {
 		return fmt.Errorf("checksum %08x, want %08x", sum, st.CRC)
 	}
-	if t.best = nil; st.BestStep > 0 {
-		t.keepBest()
+	if t.opt.best = nil; st.BestStep > 0 {
+		t.opt.keepBest(t.dev)
 	}
-	all := t.tensors()
+	all := t.opt.tensors()
 	for _, n := range names {
-		if x := all[n]; x == nil || len(values[n]) != x.Numel() {
+		if x := all[n]; x == nil || len(a.Bytes(n)) != x.Numel()*x.DType().Size() {
 			return fmt.Errorf("tensor %s is not of this training", n)
 		}
 	}
@@ -161,8 +161,8 @@ func (t *trainer) load(path string) error {
 		return fmt.Errorf("%d tensors, want %d", len(names), len(all))
 	}
 	for n, x := range all {
-		ops.SetFloats(x, values[n])
+		x.Upload(a.Bytes(n))
 	}
-	t.state = st
+	t.opt.mark, t.evaluated = st.mark, st.Evaluated
 	return nil
 }

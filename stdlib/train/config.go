@@ -1,8 +1,12 @@
 // Package train is the noun "training": LoRA adapters on a frozen base (LoRA), every weight (Full), and a vision tower
 // on classification heads (Attributes), all by one loop.
 //
-// It knows data order, batches, the loss's normalisation, AdamW and its schedules, clipping, validation, checkpoints and
-// resuming. It does not know any model family (models/model), how adapters stand in a model (lora), or kernels.
+// Adapters that agree in base, set, batches and order of the examples train in one pass (crew), each with the result of a
+// training alone.
+//
+// It knows data order, batches, the loss's normalisation, optimisers (AdamW, Adafactor, 8-bit AdamW) and schedules,
+// clipping, validation, when a training has diverged and why, checkpoints, resuming, and the curves that a training
+// leaves. It does not know any model family (models/model), how adapters stand in a model (lora), or kernels.
 //
 // The same inputs give the same bits, for any number of threads, interrupted or not: everything random comes from
 // (seed, step) by counter, and a checkpoint holds all that a step leaves behind.
@@ -13,24 +17,34 @@ import (
 	"fmt"
 	"math"
 
-	"lightbox/stdlib/text"
+	"lightbox/runtime/step"
 )
 
 // Config says how to train. Zero fields mean the default given beside each.
 type Config struct {
-	Epochs         int      // passes over the training split; 1
-	MaxSteps       int      // optimiser steps at most; 0: no limit but Epochs
-	BatchSize      int      // examples per forward pass; 4
-	GradAccumSteps int      // forward passes per optimiser step; 1
-	LR             float64  // peak learning rate; 2e-4
-	Schedule       Schedule // of the learning rate; Constant
-	WarmupRatio    float64  // share of the steps in which the rate rises from 0; 0
-	WeightDecay    float64  // decoupled (AdamW); 0
-	Beta1, Beta2   float64  // 0.9, 0.999
-	Eps            float64  // 1e-8
-	ClipNorm       float64  // global gradient norm; 1; negative: never
-	Prompt         string   // what each image is asked; "Describe the image."
-	Seed           uint64   // of order, initialisation and dropout; 0: the recipe's seed
+	Epochs         int       // passes over the training split; 1
+	MaxSteps       int       // optimiser steps at most; 0: no limit but Epochs
+	BatchSize      int       // examples per forward pass; 4
+	GradAccumSteps int       // forward passes per optimiser step; 1
+	LR             float64   // peak learning rate; 2e-4
+	Schedule       Schedule  // of the learning rate; Constant
+	WarmupRatio    float64   // share of the steps in which the rate rises from 0; 0
+	WarmupSteps    int       // in place of WarmupRatio
+	Cycles         int       // of CosineRestarts; 1
+	Power, EndLR   float64   // of Polynomial; 1, 1e-7
+	WeightDecay    float64   // decoupled; 0
+	Optimizer      Optimizer // AdamW
+	Beta1, Beta2   float64   // of AdamW and AdamW8bit; 0.9, 0.999
+	Eps            float64   // of AdamW and AdamW8bit; 1e-8
+	Adafactor      Factored  // of Adafactor
+	ClipNorm       float64   // global gradient norm; 1; negative: never
+	Prompt         string    // what each image is asked; "Describe the image."
+	Seed           uint64    // of initialisation, dropout and order; 0: the recipe's seed
+	OrderSeed      uint64    // of the order of the examples; 0: Seed's
+
+	// Divergence stops a training whose loss is this many times its running median, and at least 1 above it, in three steps
+	// in a row; 3; negative: never. A loss or gradient that is no number always stops it.
+	Divergence float64
 
 	EvalEvery int  // optimiser steps between losses on "valid"; 0: after each epoch
 	KeepBest  bool // keep the weights with the lowest loss on "valid" rather than the last
@@ -41,16 +55,6 @@ type Config struct {
 
 // DefaultPrompt is what an image is asked where nothing else is said.
 const DefaultPrompt = "Describe the image."
-
-// Schedule is the course of the learning rate after warm-up, as transformers defines it.
-type Schedule string
-
-// The schedules.
-const (
-	Constant Schedule = ""       // constant_with_warmup
-	Linear   Schedule = "linear" // to zero
-	Cosine   Schedule = "cosine" // half a cosine, to zero
-)
 
 // Paper is the training configuration that the paper states: one epoch, AdamW at 2e-4.
 func Paper() Config {
@@ -71,15 +75,28 @@ func (c Config) filled() Config {
 	def(&c.Epochs, 1)
 	def(&c.BatchSize, 4)
 	def(&c.GradAccumSteps, 1)
+	def(&c.Cycles, 1)
+	deff(&c.Power, 1)
+	deff(&c.EndLR, 1e-7)
+	c.Adafactor = c.Adafactor.filled()
 	deff(&c.LR, 2e-4)
 	deff(&c.Beta1, 0.9)
 	deff(&c.Beta2, 0.999)
 	deff(&c.Eps, 1e-8)
 	deff(&c.ClipNorm, 1)
+	deff(&c.Divergence, 3)
 	if c.Prompt == "" {
 		c.Prompt = DefaultPrompt
 	}
 	return c
+}
+
+// orderSeed is the seed of the order of the examples.
+func (c Config) orderSeed(ctx *step.Context) uint64 {
+	if c.OrderSeed != 0 {
+		return c.OrderSeed
+	}
+	return seedOf(ctx, c)
 }
 
 func (c Config) check() []error {
@@ -88,7 +105,7 @@ func (c Config) check() []error {
 	for _, f := range []struct {
 		name string
 		v    float64
-	}{{"LR", c.LR}, {"WarmupRatio", c.WarmupRatio}, {"WeightDecay", c.WeightDecay}, {"Beta1", c.Beta1}, {"Beta2", c.Beta2}, {"Eps", c.Eps}, {"ClipNorm", c.ClipNorm}} {
+	}{{"LR", c.LR}, {"WarmupRatio", c.WarmupRatio}, {"WeightDecay", c.WeightDecay}, {"Beta1", c.Beta1}, {"Beta2", c.Beta2}, {"Eps", c.Eps}, {"ClipNorm", c.ClipNorm}, {"Power", c.Power}, {"EndLR", c.EndLR}, {"Divergence", c.Divergence}} {
 		if math.IsNaN(f.v) || math.IsInf(f.v, 0) {
 			bad("%s is %g: want a number", f.name, f.v)
 		}
@@ -96,7 +113,7 @@ func (c Config) check() []error {
 	for _, f := range []struct {
 		name string
 		v    int
-	}{{"Epochs", c.Epochs}, {"MaxSteps", c.MaxSteps}, {"BatchSize", c.BatchSize}, {"GradAccumSteps", c.GradAccumSteps}, {"EvalEvery", c.EvalEvery}} {
+	}{{"Epochs", c.Epochs}, {"MaxSteps", c.MaxSteps}, {"BatchSize", c.BatchSize}, {"GradAccumSteps", c.GradAccumSteps}, {"EvalEvery", c.EvalEvery}, {"WarmupSteps", c.WarmupSteps}, {"Cycles", c.Cycles}} {
 		if f.v < 0 {
 			bad("%s is %d: want at least 1, or 0 for the default", f.name, f.v)
 		}
@@ -113,18 +130,14 @@ func (c Config) check() []error {
 	if c.Beta1 < 0 || c.Beta1 >= 1 || c.Beta2 < 0 || c.Beta2 >= 1 {
 		bad("Beta1 and Beta2 are %g and %g: want 0 to below 1", c.Beta1, c.Beta2)
 	}
+	if c.Divergence > 0 && c.Divergence <= 1 {
+		bad("Divergence is %g: want how many times its median a loss may be, more than 1, or a negative number for no limit", c.Divergence)
+	}
 	if c.Eps < 0 {
 		bad("Eps is %g: want more than 0", c.Eps)
 	}
-	known := []string{string(Linear), string(Cosine), "constant"}
-	if s := c.Schedule; s != Constant && s != Linear && s != Cosine {
-		err := fmt.Errorf("train.Config.Schedule is %q: want train.Constant, train.Linear or train.Cosine", string(s))
-		if near, ok := text.Nearest(string(s), known); ok {
-			err = fmt.Errorf("%w; did you mean %q?", err, near)
-		}
-		errs = append(errs, err)
-	}
-	return errs
+	errs = append(errs, c.checkSchedule()...)
+	return append(errs, c.checkOptimizer()...)
 }
 
 // steps is the number of optimiser steps for n training examples.
@@ -134,22 +147,6 @@ func (c Config) steps(n int) int {
 		steps = min(steps, c.MaxSteps)
 	}
 	return steps
-}
-
-// rate is the learning rate of optimiser step i of n, counted from 0: transformers' get_*_schedule_with_warmup.
-func (c Config) rate(i, n int) float64 {
-	warm := int(math.Ceil(c.WarmupRatio * float64(n)))
-	if i < warm {
-		return c.LR * float64(i) / float64(max(1, warm))
-	}
-	done := float64(i-warm) / float64(max(1, n-warm))
-	switch c.Schedule {
-	case Linear:
-		return c.LR * max(0, 1-done)
-	case Cosine:
-		return c.LR * max(0, 0.5*(1+math.Cos(math.Pi*done)))
-	}
-	return c.LR
 }
 
 var errNoTrain = errors.New(`the set has no examples in the split "train"`)

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"lightbox/kernels/ops"
-	"lightbox/kernels/tensor"
 	"lightbox/runtime/step"
 	"lightbox/stdlib/data"
 	"lightbox/stdlib/internal/testmodel"
@@ -101,7 +100,7 @@ func TestPEFT(t *testing.T) {
 		}
 	}
 	// it begins with the golden's weights: a checkpoint of step 0
-	begin := &trainer{}
+	var params []param
 	for _, n := range g.Names {
 		v := testmodel.Hashed(n, len(g.After[n]))
 		for i := range v {
@@ -111,13 +110,12 @@ func TestPEFT(t *testing.T) {
 		if strings.HasSuffix(n, "lora_B.weight") {
 			dims = []int{len(v) / g.Config.Rank, g.Config.Rank}
 		}
-		begin.params = append(begin.params, param{name: n, t: ops.CPU().FromFloats(v, dims...)})
-		begin.m = append(begin.m, ops.CPU().Zeros(tensor.F32, dims...))
-		begin.v = append(begin.v, ops.CPU().Zeros(tensor.F32, dims...))
+		params = append(params, param{name: n, t: ops.CPU().FromFloats(v, dims...)})
 	}
 	if err := os.MkdirAll(r.Scratch(ref), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	begin := &trainer{opt: newOptimizer(ops.CPU(), c.filled(), params)}
 	if err := begin.save(r.Scratch(ref)); err != nil {
 		t.Fatal(err)
 	}

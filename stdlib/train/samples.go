@@ -107,6 +107,17 @@ func (b batch) samples() []*model.Sample {
 	return out
 }
 
+// images counts the examples with images.
+func (b batch) images() int {
+	n := 0
+	for _, x := range b.items {
+		if x.Images > 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // batch encodes examples. A panic of the encoder comes back as an error: on a goroutine it would end the process.
 func (s *source) batch(at []int) (b batch) {
 	b.at = at

@@ -54,23 +54,19 @@ func TestUpdate(t *testing.T) {
 	g := readGolden(t).Run
 	dev := ops.CPU()
 	a, b := dev.FromFloats(g.A, 3, 5), dev.FromFloats(g.B, 7)
-	tr := &trainer{cfg: Config{LR: 3e-3, WeightDecay: 0.1, Schedule: Cosine, WarmupRatio: 2.0 / 12}.filled(), dev: dev, params: []param{{name: "a", t: a}, {name: "b", t: b}}}
-	for _, p := range tr.params {
-		p.t.SetRequiresGrad(true)
-		tr.m = append(tr.m, dev.Zeros(tensor.F32, p.t.Shape()...))
-		tr.v = append(tr.v, dev.Zeros(tensor.F32, p.t.Shape()...))
-	}
+	opt := newOptimizer(dev, Config{LR: 3e-3, WeightDecay: 0.1, Schedule: Cosine, WarmupRatio: 2.0 / 12}.filled(), []param{{name: "a", t: a}, {name: "b", t: b}})
+	opt.total = len(g.Grads)
 	for i := range g.Grads {
-		for k, p := range tr.params {
+		opt.begin()
+		for k, p := range opt.params {
 			// the gradient of Σ p·g is g
 			tape := tensor.NewTape()
 			x := dev.FromFloats(g.Grads[i][k], p.t.Shape()...)
-			p.t.ZeroGrad()
 			tape.Backward(ops.Sum(ops.Mul(tape.Track(x), p.t)))
 			tape.Release()
 		}
-		tr.update(i, len(g.Grads), tr.gradNorm())
-		for k, p := range tr.params {
+		opt.update(opt.norm())
+		for k, p := range opt.params {
 			for j, v := range ops.Floats(p.t) {
 				if want := g.After[i][k][j]; math.Abs(float64(v-want)) > 2e-7 {
 					t.Fatalf("step %d: %s[%d] is %v, want %v", i, p.name, j, v, want)
@@ -123,7 +119,7 @@ func TestConfigErrors(t *testing.T) {
 		{Config{Epochs: -1}, "train.Config.Epochs is -1"},
 		{Config{LR: -1}, "train.Config.LR is -1"},
 		{Config{WarmupRatio: 5}, "WarmupRatio is 5"},
-		{Config{Schedule: "cosin"}, `Schedule is "cosin": want train.Constant, train.Linear or train.Cosine; did you mean "cosine"?`},
+		{Config{Schedule: "cosin"}, `Schedule is "cosin": want train.Constant, train.Linear, train.Cosine, train.CosineRestarts, train.Polynomial or train.InverseSqrt; did you mean "cosine"?`},
 		{Config{Beta2: 1}, "Beta1 and Beta2 are 0 and 1"},
 		{Config{BatchSize: -3}, "BatchSize is -3"},
 	} {
