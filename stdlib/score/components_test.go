@@ -178,3 +178,32 @@ func TestComponentsErrors(t *testing.T) {
 		}
 	}
 }
+
+// Of many images the view shows the first, and of one that is asked for that one.
+func TestComponentsOfMany(t *testing.T) {
+	f := tenSystems(t, 9)
+	tables := func(a ComponentAnalysis) []view.Table {
+		t.Helper()
+		v, err := a.View(steptest.Run(t, a.Refs()...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out []view.Table
+		for _, x := range v.(view.List) {
+			out = append(out, x.(view.Table))
+		}
+		return out
+	}
+	all := tables(Components(f))
+	if len(all) != shownImages || len(all[0].Rows) != 11 || all[0].Legend.Text != "" || all[3].Legend.Text == "" || !strings.Contains(strings.Join(all[3].Footer, " "), "The first 4 of 9 images") {
+		t.Errorf("%d tables, footer %q", len(all), all[len(all)-1].Footer)
+	}
+	one := tables(Components(f.At("7"), Size))
+	if len(one) != 1 || one[0].Title != "7" || one[0].Rows[0].Cells[1].Text != "Axial CT of the left lung with a 8 cm nodule." || spansText(one[0].Rows[0].Cells[1]) != "=C 8 cm" {
+		t.Errorf("got %+v", one)
+	}
+	none := Components(f.Where("id == 'x'"))
+	if v, err := none.View(steptest.Run(t, none.Refs()...)); err != nil || v.(view.Text).Markdown != "no captions" {
+		t.Errorf("no captions: %v, %v", v, err)
+	}
+}
