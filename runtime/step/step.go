@@ -69,7 +69,7 @@ type Op struct {
 	// artifact depends on. May be nil.
 	Files func(Step) ([]string, error)
 	// RestsOn says what kind of thing the artifact is where results rest on it
-	// ("weights", "adapter", "dictionary"), and what people call it; a name of ""
+	// ("weights", "adapter", "dictionary", "captions"), and what people call it; a name of ""
 	// is the recipe's variable, a kind of "" nothing worth naming. Tables name it
 	// in their footers, with a hash. May be nil.
 	RestsOn func(Step) (kind, name string)
