@@ -32,16 +32,17 @@ func TestCapacity(t *testing.T) {
 					for i := range seqs {
 						seqs[i] = &sequence{sample: sample}
 					}
-					search := write
+					w := solo(endless{m}, o)
+					search := w.write
 					if o.Beams > 1 {
-						search = beams
+						search = w.beams
 					}
-					if err := search(context.Background(), endless{m}, o, seqs); err != nil {
+					if err := search(context.Background(), seqs); err != nil {
 						t.Fatal(err)
 					}
 				})
 				m := s.Skeleton(t)
-				u, err := measure(m, o, blank(t, m), batch)
+				u, err := measure(m, o, blank(t, m), batch, 1, false)
 				if err != nil {
 					t.Fatal(err)
 				}

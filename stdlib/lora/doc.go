@@ -12,4 +12,7 @@
 //	a, err := lora.Apply(m, plan, dev, seed)   // fresh adapters in the slots, gradients on
 //	...
 //	err = a.Save(dir, "base model's name")     // adapter_config.json, adapter_model.safetensors
+//
+//	member := a.Join()                         // beside others on m: it serves its part of a pass alone
+//	m, members, err := lora.OpenTogether(ctxs, systems)
 package lora

@@ -1,6 +1,9 @@
 // Package train is the noun "training": LoRA adapters on a frozen base (LoRA), every weight (Full), and a vision tower
 // on classification heads (Attributes), all by one loop.
 //
+// Adapters that agree in base, set, batches and order of the examples train in one pass (crew), each with the result of a
+// training alone.
+//
 // It knows data order, batches, the loss's normalisation, AdamW and its schedules, clipping, validation, checkpoints and
 // resuming. It does not know any model family (models/model), how adapters stand in a model (lora), or kernels.
 //
@@ -12,6 +15,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+
+	"lightbox/runtime/step"
 )
 
 // Config says how to train. Zero fields mean the default given beside each.
@@ -33,7 +38,8 @@ type Config struct {
 	Adafactor      Factored // of Adafactor
 	ClipNorm       float64  // global gradient norm; 1; negative: never
 	Prompt         string   // what each image is asked; "Describe the image."
-	Seed           uint64   // of order, initialisation and dropout; 0: the recipe's seed
+	Seed           uint64   // of initialisation, dropout and order; 0: the recipe's seed
+	OrderSeed      uint64   // of the order of the examples; 0: Seed's
 
 	// Divergence stops a training whose loss is this many times its running median, and at least 1 above it, in three steps
 	// in a row; 3; negative: never. A loss or gradient that is no number always stops it.
@@ -82,6 +88,14 @@ func (c Config) filled() Config {
 		c.Prompt = DefaultPrompt
 	}
 	return c
+}
+
+// orderSeed is the seed of the order of the examples.
+func (c Config) orderSeed(ctx *step.Context) uint64 {
+	if c.OrderSeed != 0 {
+		return c.OrderSeed
+	}
+	return seedOf(ctx, c)
 }
 
 func (c Config) check() []error {

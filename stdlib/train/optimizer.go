@@ -56,9 +56,9 @@ func (o *optimizer) rate() float64 { return o.rateOf(param{}) }
 // rateOf is the learning rate of a parameter in the next step.
 func (o *optimizer) rateOf(p param) float64 {
 	if f := o.cfg.Adafactor; o.cfg.Optimizer == Adafactor && f.RelativeStep {
-		return ops.AdafactorRelative(o.Step-p.from+1, f.WarmupInit)
+		return ops.AdafactorRelative(o.Step-p.from+1, f.WarmupInit) * p.factor()
 	}
-	return o.cfg.rate(o.Step, o.total)
+	return o.cfg.rate(o.Step, o.total) * p.factor()
 }
 
 // norm is that of all gradients together.

@@ -22,7 +22,20 @@ type Names struct {
 	// Tied maps the canonical name of a parameter that may be absent, or present
 	// as a copy, to the one it shares its tensor with.
 	Tied map[string]string
+	// Spell is how a generation of transformers calls a canonical name in memory, where adapters' files have their names
+	// from. Nil: all alike.
+	Spell func(l Layout, canonical string) string
 }
+
+// Layout is a generation of transformers' module paths.
+type Layout string
+
+// The layouts. Families whose paths never changed have one for all.
+const (
+	Layout5   Layout = "5"    // transformers 5, the module tree's own
+	Layout452 Layout = "4.52" // 4.52 to 4.57
+	LayoutHub Layout = "hub"  // before 4.52, as in published checkpoints
+)
 
 // LoadWeights gives every parameter its tensor from the archive. F32, BF16 and
 // F16 stay as they are stored, in the mapped file where the device allows; F64,
