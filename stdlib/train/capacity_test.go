@@ -2,6 +2,7 @@ package train
 
 import (
 	"os"
+	"slices"
 	"testing"
 
 	"lightbox/kernels/ops"
@@ -40,6 +41,18 @@ func TestCapacity(t *testing.T) {
 		{"three adapters together, batch 2, checkpointing", Config{BatchSize: 2, GradientCheckpointing: true}, several},
 		{"adapters, batch 8, checkpointing", Config{BatchSize: 8, GradientCheckpointing: true}, adapters},
 		{"adapters, batch 1, checkpointing", Config{BatchSize: 1, GradientCheckpointing: true}, adapters},
+		{"DoRA and the head, batch 2", Config{BatchSize: 2}, func(t *testing.T, m model.Model, dev *ops.Device, c Config) []*trainer {
+			l := lora.Config{Rank: 8, Dropout: 0.1, UseDoRA: true, TargetModules: []string{lora.AllLinear}}
+			if slices.Contains(m.Modules(), "lm_head") {
+				l.ModulesToSave = []string{"lm_head"}
+			}
+			plan, err := lora.Resolve(m, l)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, j := adapt(m, plan, dev, c, 1, false)
+			return []*trainer{start(dev, c, j)}
+		}},
 		{"adapters, Adafactor", Config{BatchSize: 1, Optimizer: Adafactor}, adapters},
 		{"adapters, 8-bit AdamW", Config{BatchSize: 1, Optimizer: AdamW8bit}, adapters},
 		{"all weights, Adafactor", Config{BatchSize: 2, Optimizer: Adafactor}, func(_ *testing.T, m model.Model, dev *ops.Device, c Config) []*trainer {
