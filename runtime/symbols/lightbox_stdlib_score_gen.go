@@ -33,6 +33,9 @@ func table_lightbox_stdlib_score() members {
 		"F1":                  reflect.ValueOf(score.F1),
 		"Finding":             reflect.ValueOf(score.Finding),
 		"Func":                reflect.ValueOf(score.Func),
+		"ImageCLEF":           reflect.ValueOf(score.ImageCLEF),
+		"ImageCLEFOption":     reflect.ValueOf((*score.ImageCLEFOption)(nil)),
+		"ImageCLEFOptions":    reflect.ValueOf((*score.ImageCLEFOptions)(nil)),
 		"Join":                reflect.ValueOf(score.Join),
 		"Kind":                reflect.ValueOf((*score.Kind)(nil)),
 		"LikeQuickUMLS":       reflect.ValueOf(score.LikeQuickUMLS),
@@ -54,5 +57,6 @@ func table_lightbox_stdlib_score() members {
 		"SimilarityOptions":   reflect.ValueOf((*score.SimilarityOptions)(nil)),
 		"Size":                reflect.ValueOf(score.Size),
 		"Terms":               reflect.ValueOf(score.Terms),
+		"Without":             reflect.ValueOf(score.Without),
 	}
 }

@@ -15,6 +15,7 @@ func table_lightbox_stdlib_table() members {
 		"Columns":       reflect.ValueOf(table.Columns),
 		"Difference":    reflect.ValueOf(table.Difference),
 		"Digits":        reflect.ValueOf(table.Digits),
+		"Evaluator":     reflect.ValueOf(table.Evaluator),
 		"Group":         reflect.ValueOf(table.Group),
 		"Head":          reflect.ValueOf(table.Head),
 		"LowerIsBetter": reflect.ValueOf(table.LowerIsBetter),
