@@ -23,12 +23,3 @@ func AddColumnSquares(dst []float64, x []float32, c int) {
 		}
 	})
 }
-
-// Transpose sets dst (n, m) to x (m, n) with its sides exchanged.
-func Transpose(dst, x []float32, m, n int) {
-	for i := range m {
-		for j, v := range x[i*n : (i+1)*n] {
-			dst[j*m+i] = v
-		}
-	}
-}

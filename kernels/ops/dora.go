@@ -102,7 +102,7 @@ func adaptedNorms(out, w *tensor.Tensor, transposed bool, a Adapter) {
 func transpose(x *tensor.Tensor) *tensor.Tensor {
 	m, n := x.Dim(0), x.Dim(1)
 	out := x.Device().Empty(tensor.F32, n, m)
-	launch("transpose", func() { cpu.Transpose(f32(out), f32(x), m, n) }, out, x)
+	launch("transpose", func() { cpu.Transpose(f32(out), mat(x), m, n) }, out, x)
 	return out
 }
 

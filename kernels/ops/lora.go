@@ -29,8 +29,8 @@ type Adapter struct {
 func LinearLoRA(x, w, b *tensor.Tensor, adapters ...Adapter) *tensor.Tensor {
 	const op = "linear lora"
 	m, k := matrix(op, "x", x)
-	if w == nil || w.Rank() != 2 || w.Dim(1) != k || w.DType() == tensor.I32 {
-		tensor.Fail(op, "w", w, "(N, %d) f32, bf16 or f16 for x %s", k, x)
+	if !isMatrix(w) || w.Dim(1) != k || transposedCodes(w) {
+		tensor.Fail(op, "w", w, "(N, %d) f32, bf16, f16 or quantised for x %s", k, x)
 	}
 	n := w.Dim(0)
 	if b != nil {

@@ -19,7 +19,7 @@ func TakeRows(x *tensor.Tensor, idx []int32) *tensor.Tensor {
 // Embedding is the rows ids of the table w (V, C), f32, bf16 or f16: -> (len(ids), C) f32. An embedding begins a
 // forward pass, so the table brings the tape: Embedding(tape.Track(w), ids). Its gradient adds rows in ascending order of ids.
 func Embedding(w *tensor.Tensor, ids []int32) *tensor.Tensor {
-	if w == nil || w.Rank() != 2 || w.DType() == tensor.I32 {
+	if w == nil || w.Rank() != 2 || !w.DType().Float() {
 		tensor.Fail("embedding", "w", w, "(V, C) f32, bf16 or f16")
 	}
 	return takeRows("embedding", "ids", w, ids)

@@ -92,10 +92,7 @@ func TestLoadErrors(t *testing.T) {
 	other := models.Load(modeltest.Family{Family: exchanged["llava"].Family}.Checkpoint(t, exchanged["llava"].path))
 	check := func(s model.Systems) string {
 		ref := s.All()[0].Adapters[0]
-		errs := ref.Errors()
-		for _, e := range loadOp.Check(ref.Step()) {
-			errs = append(errs, e)
-		}
+		errs := append(ref.Errors(), loadOp.Check(ref.Step())...)
 		var out []string
 		for _, e := range errs {
 			out = append(out, e.Error())

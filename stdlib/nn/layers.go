@@ -29,7 +29,9 @@ func NewLinear(in, out int, bias bool) *Linear {
 
 // NewConv1D returns a layer of in -> out features whose weight is stored as GPT-2's Conv1D stores it.
 func NewConv1D(in, out int) *Linear {
-	return &Linear{Weight: NewParam(InitNormal, in, out), Bias: NewParam(InitZeros, out), Transposed: true}
+	l := &Linear{Weight: NewParam(InitNormal, in, out), Bias: NewParam(InitZeros, out), Transposed: true}
+	l.Weight.Transposed = true
+	return l
 }
 
 // In is the number of input features.

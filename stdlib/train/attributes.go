@@ -45,7 +45,7 @@ var attributesOp = &step.Op{Name: "train.Attributes", Version: "1", Seeded: true
 		if len(p.Names) == 0 {
 			errs = append(errs, errNoAttributes)
 		}
-		return errs
+		return append(errs, checkFloats(p.Skeleton)...)
 	},
 	Cost: func(s step.Step) step.Cost {
 		p := s.Params.(attributesParams)

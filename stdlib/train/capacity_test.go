@@ -93,3 +93,28 @@ func TestCapacity(t *testing.T) {
 		}
 	}
 }
+
+// TestQuantisedCapacity: the memory of quantising a base as it is loaded, and of training adapters on it, is what was predicted,
+// and of weights less than a third of what they take as stored.
+func TestQuantisedCapacity(t *testing.T) {
+	for i, s := range capacity.Quantised() {
+		t.Run(s.Name, func(t *testing.T) {
+			if os.Getenv("LIGHTBOX_LONG") == "" && i > 0 {
+				t.Skip("one model is enough without LIGHTBOX_LONG=1")
+			}
+			c := Config{BatchSize: 1, GradAccumSteps: 2, KeepBest: true}.filled()
+			capacity.Check(t, s, func(m model.Model, dev *ops.Device) {
+				sample, _, err := model.Typical(m, model.Shapes(m, nil, 20, true), 1, 1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				plan, err := lora.Resolve(m, lora.Config{Rank: 8, Alpha: 16, Dropout: 0.1})
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, j := adapt(m, plan, dev, c, 1, false)
+				rehearse(c, sample, 2*c.BatchSize, c.BatchSize, true, func() {}, start(dev, c, j))
+			})
+		})
+	}
+}

@@ -259,9 +259,8 @@ func (c *crew) gradients(some []*trainer, group []batch, tokens int) []float64 {
 	}
 	sums := make([]float64, len(some))
 	for i, b := range group {
-		parts := c.pass(some, i, b, tokens)
-		for i := range sums {
-			sums[i] += parts[i]
+		for k, part := range c.pass(some, i, b, tokens) {
+			sums[k] += part
 		}
 	}
 	for i := range sums {
@@ -270,18 +269,19 @@ func (c *crew) gradients(some []*trainer, group []batch, tokens int) []float64 {
 	return sums
 }
 
-// pass runs the i-th pass of the next optimiser step, whose passes have so many tokens, and gives the summed losses.
+// pass runs the i-th pass of the next optimiser step of some members, whose passes have so many tokens, and gives their
+// summed losses.
 func (c *crew) pass(some []*trainer, i int, b batch, tokens int) []float64 {
 	for _, t := range some {
 		t.obj.begin(t.opt.Step, i)
 	}
 	tape := tensor.NewTape()
 	defer tape.Release()
-	loss, parts := c.loss(some, c.train, b, tape, 1/float32(tokens))
+	loss, sums := c.loss(some, c.train, b, tape, 1/float32(tokens))
 	if loss.NeedsGrad() { // not where only the vision tower trains and no example has an image
 		tape.Backward(loss)
 	}
-	return parts
+	return sums
 }
 
 // loss is some members' loss of a batch.

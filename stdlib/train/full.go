@@ -37,7 +37,7 @@ func Full(base model.Systems, set data.Set, c Config, towers ...model.Tower) mod
 var fullOp = &step.Op{Name: "train.Full", Version: "1", Seeded: true,
 	Check: func(s step.Step) []error {
 		p := s.Params.(fullParams)
-		return append(p.Config.check(), checkTowers(p.Towers)...)
+		return append(append(p.Config.check(), checkTowers(p.Towers)...), checkFloats(p.Skeleton)...)
 	},
 	Cost: func(s step.Step) step.Cost {
 		p := s.Params.(fullParams)
@@ -57,6 +57,17 @@ var fullOp = &step.Op{Name: "train.Full", Version: "1", Seeded: true,
 		}
 		return m.Save(dir, tensor.F32)
 	}}
+
+// checkFloats reports a base whose weights are quantised.
+func checkFloats(skeleton func() (model.Model, error)) []error {
+	if skeleton == nil {
+		return nil
+	}
+	if m, err := skeleton(); err == nil && model.Quantised(m) {
+		return []error{errors.New("the base is quantised: its weights cannot be trained; train adapters on it (train.LoRA), or take the base without models.Quantize")}
+	}
+	return nil
+}
 
 // whole lets the towers of m be trained; none named means all.
 func whole(m model.Model, c Config, towers []model.Tower) job {

@@ -59,7 +59,7 @@ func Progressive(base model.Systems, set data.Set, c Config, stages ...Stage) mo
 var progressiveOp = &step.Op{Name: "train.Progressive", Version: "1", Seeded: true,
 	Check: func(s step.Step) []error {
 		p := s.Params.(progressiveParams)
-		return append(p.Config.check(), checkStages(p.Stages, p.Config.filled().Epochs)...)
+		return append(append(p.Config.check(), checkStages(p.Stages, p.Config.filled().Epochs)...), checkFloats(p.Skeleton)...)
 	},
 	Cost: func(s step.Step) step.Cost {
 		p := s.Params.(progressiveParams)

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"lightbox/kernels/ops"
 	"lightbox/stdlib/models/checkpoint"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/nn"
@@ -110,7 +109,7 @@ func (p Parts) Join(ctx context.Context, dir string, captions []string, seed uin
 	if err != nil {
 		return nil, err
 	}
-	return m, model.LoadWeights(ops.From(ctx), a, params, ofDenseNet)
+	return m, model.LoadWeights(ctx, a, params, ofDenseNet)
 }
 
 // encoder opens the encoder's weights and lists what they are for.

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"lightbox/kernels/ops"
 	"lightbox/stdlib/models/checkpoint"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/nn"
@@ -150,7 +149,7 @@ func (p Parts) Join(ctx context.Context, dir string, seed uint64) (model.Model, 
 	}
 	m := made.(*Model)
 	return m, p.each(m, func(a *safetensors.Archive, params []nn.Named, names model.Names) error {
-		return model.LoadWeights(ops.From(ctx), a, params, names)
+		return model.LoadWeights(ctx, a, params, names)
 	})
 }
 
