@@ -10,6 +10,7 @@ import (
 	"lightbox/recipes/pretrain_tiny"
 	"lightbox/recipes/quickstart"
 	"lightbox/recipes/radsample"
+	"lightbox/recipes/score"
 	"lightbox/recipes/strategies"
 )
 
@@ -41,6 +42,10 @@ var compiled = map[string]map[string]any{
 	},
 	"radsample": {
 		"Table": radsample.Table,
+	},
+	"score": {
+		"Captions": score.Captions,
+		"Table":    score.Table,
 	},
 	"strategies": {
 		"Budgets":    strategies.Budgets,
