@@ -5,11 +5,13 @@ package recipes_test
 import (
 	"lightbox/recipes/adapters"
 	"lightbox/recipes/audit"
+	"lightbox/recipes/comparison"
 	"lightbox/recipes/models"
 	"lightbox/recipes/pretrain_tiny"
 	"lightbox/recipes/quickstart"
 	"lightbox/recipes/radsample"
 	"lightbox/recipes/score"
+	"lightbox/recipes/strategies"
 )
 
 var compiled = map[string]map[string]any{
@@ -23,6 +25,11 @@ var compiled = map[string]map[string]any{
 		"Figure9":           audit.Figure9,
 		"Figure9Recomputed": audit.Figure9Recomputed,
 		"Table4":            audit.Table4,
+	},
+	"comparison": {
+		"Figure8": comparison.Figure8,
+		"Figure9": comparison.Figure9,
+		"Table4":  comparison.Table4,
 	},
 	"models": {
 		"Table2": models.Table2,
@@ -41,5 +48,11 @@ var compiled = map[string]map[string]any{
 		"Coloured":   score.Coloured,
 		"Components": score.Components,
 		"Table":      score.Table,
+	},
+	"strategies": {
+		"Budgets":    strategies.Budgets,
+		"Figure6":    strategies.Figure6,
+		"Figure7":    strategies.Figure7,
+		"Strategies": strategies.Strategies,
 	},
 }

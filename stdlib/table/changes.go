@@ -164,6 +164,9 @@ func (pl *plan) notes(r *result, systems []*system, ctx *step.Context, missing [
 	for _, s := range systems {
 		lo, hi = min(lo, len(s.ids)), max(hi, len(s.ids))
 	}
+	if !slices.ContainsFunc(pl.columns, func(c column) bool { return !c.Fact }) {
+		return append(out, pl.Notes...) // nothing is a mean over images
+	}
 	first := fmt.Sprintf("Means over %s", images(lo, hi))
 	if pl.Over != "" {
 		first = fmt.Sprintf("Mean ± standard deviation over %s of means over %s", pl.Over, images(lo, hi))
