@@ -125,6 +125,12 @@ func checkNames(p params, shown []column, cols []frame.Column) []error {
 	for _, l := range p.Lower {
 		has("table.LowerIsBetter", l, known)
 	}
+	for _, d := range p.Decimals {
+		has("table.Decimals", d.Column, known)
+		if d.N < 0 || d.N > 12 {
+			errs = append(errs, fmt.Errorf("table.Decimals(%d, %q): want 0 to 12", d.N, d.Column))
+		}
+	}
 	for _, t := range p.Titles {
 		all := slices.Clone(known)
 		for _, c := range cols {
@@ -176,6 +182,8 @@ type column struct {
 	Lower bool   `json:"lower_is_better,omitempty"`
 	Note  string `json:"note,omitempty"`
 
+	Digits *int `json:"digits,omitempty"` // decimals, where they are not the table's
+
 	expr *frame.Expr
 }
 
@@ -220,6 +228,11 @@ func columns(p params, cols []frame.Column) ([]column, []error) {
 			}
 		}
 		c.Lower = c.Lower || slices.Contains(p.Lower, c.Name)
+		for _, d := range p.Decimals {
+			if d.Column == c.Name {
+				c.Digits = &d.N
+			}
+		}
 		out = append(out, c)
 	}
 	return out, errs

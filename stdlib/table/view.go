@@ -61,9 +61,9 @@ func (r *result) lineRow(l line, marks []view.Mark, rule bool) view.Row {
 		row.Cells = append(row.Cells, view.Cell{Text: v})
 	}
 	for c, x := range l.Cells {
-		text := r.format(x.Value)
+		text := r.format(c, x.Value)
 		if x.SD != nil && !math.IsNaN(float64(*x.SD)) {
-			text += " ± " + r.format(*x.SD)
+			text += " ± " + r.format(c, *x.SD)
 		}
 		row.Cells = append(row.Cells, view.Cell{Text: text, Mark: marks[c]})
 	}
@@ -99,10 +99,10 @@ func (r *result) blank(label, text string) view.Row {
 
 func (r *result) intervalRow(cells []cell) view.Row {
 	row := r.blank("", "")
-	for _, c := range cells {
+	for k, c := range cells {
 		text := ""
 		if c.Interval != nil && !math.IsNaN(float64(c.Interval.Low)) {
-			text = "[" + r.format(c.Interval.Low) + ", " + r.format(c.Interval.High) + "]"
+			text = "[" + r.format(k, c.Interval.Low) + ", " + r.format(k, c.Interval.High) + "]"
 		}
 		row.Cells = append(row.Cells, view.Cell{Text: text, Dim: true})
 	}
@@ -115,8 +115,8 @@ func (r *result) deltaRows(d delta) []view.Row {
 		name = "Difference"
 	}
 	row := r.blank(d.Label, name)
-	for _, c := range d.Cells {
-		text := r.formatDelta(d.Kind, c.Value)
+	for k, c := range d.Cells {
+		text := r.formatDelta(k, d.Kind, c.Value)
 		if c.Outside {
 			text += outsideMark
 		}
@@ -131,23 +131,31 @@ func (r *result) deltaRows(d delta) []view.Row {
 	return []view.Row{row, r.intervalRow(d.Cells)}
 }
 
-func (r *result) format(n number) string {
+// digits are the decimals of a column.
+func (r *result) digits(column int) int {
+	if d := r.Columns[column].Digits; d != nil {
+		return *d
+	}
+	return r.Digits
+}
+
+func (r *result) format(column int, n number) string {
 	if math.IsNaN(float64(n)) {
 		return "–"
 	}
-	return strconv.FormatFloat(float64(n), 'f', r.Digits, 64)
+	return strconv.FormatFloat(float64(n), 'f', r.digits(column), 64)
 }
 
 // formatDelta writes a change with its sign; one that rounds to nothing has none.
-func (r *result) formatDelta(kind changeKind, n number) string {
+func (r *result) formatDelta(column int, kind changeKind, n number) string {
 	v := float64(n)
 	if math.IsNaN(v) {
 		return "–"
 	}
 	if kind == published {
-		return r.format(n)
+		return r.format(column, n)
 	}
-	digits, unit := r.Digits, ""
+	digits, unit := r.digits(column), ""
 	if kind == percent {
 		digits, unit = 1, "%"
 	}
@@ -174,7 +182,7 @@ func (r *result) marks() [][]view.Mark {
 	}
 	for c, col := range r.Columns {
 		printed := func(i int) (float64, bool) {
-			v, err := strconv.ParseFloat(r.format(r.Lines[i].Cells[c].Value), 64)
+			v, err := strconv.ParseFloat(r.format(c, r.Lines[i].Cells[c].Value), 64)
 			return v, err == nil
 		}
 		var values []float64
