@@ -3,6 +3,7 @@
 package recipes_test
 
 import (
+	"lightbox/recipes/adapters"
 	"lightbox/recipes/audit"
 	"lightbox/recipes/models"
 	"lightbox/recipes/pretrain_tiny"
@@ -11,6 +12,10 @@ import (
 )
 
 var compiled = map[string]map[string]any{
+	"adapters": {
+		"Strategies": adapters.Strategies,
+		"Table3":     adapters.Table3,
+	},
 	"audit": {
 		"Differences":       audit.Differences,
 		"Figure8":           audit.Figure8,

@@ -3,15 +3,33 @@ package cpu
 import "fmt"
 
 // Mat is the right-hand matrix of a product: float32, or bfloat16 or binary16 as raw bits that are widened while they
-// are read, exactly. Exactly one of the slices is set; a nil Mat has no elements.
+// are read, exactly, or quantised, with values that are computed while they are read. Exactly one is set; a nil Mat has
+// no elements.
 type Mat struct {
-	F32  []float32
-	BF16 []uint16
-	F16  []uint16
+	F32   []float32
+	BF16  []uint16
+	F16   []uint16
+	Codes *Codes
 }
 
 // len is the number of elements.
-func (b Mat) len() int { return max(len(b.F32), len(b.BF16), len(b.F16)) }
+func (b Mat) len() int {
+	if b.Codes != nil {
+		return b.Codes.N
+	}
+	return max(len(b.F32), len(b.BF16), len(b.F16))
+}
+
+// types is how many of b's are set.
+func (b Mat) types() int {
+	n := 0
+	for _, set := range []bool{b.F32 != nil, b.BF16 != nil, b.F16 != nil, b.Codes != nil} {
+		if set {
+			n++
+		}
+	}
+	return n
+}
 
 // at is element o, widened.
 func (b Mat) at(o int) float32 {
@@ -20,6 +38,8 @@ func (b Mat) at(o int) float32 {
 		return widen(b.BF16[o])
 	case b.F16 != nil:
 		return FromHalf(b.F16[o])
+	case b.Codes != nil:
+		return b.Codes.at(o)
 	}
 	return b.F32[o]
 }
@@ -37,6 +57,8 @@ type GemmArgs struct {
 	C          []float32 // (M, N); must not overlap A or B
 	LDC        int
 	Accumulate bool // C is the initial value of the accumulators; otherwise they begin at 0
+
+	rows []float32 // space for 8 × blockK values of a quantised B
 }
 
 // Gemm computes C = op(A)·op(B), or C + op(A)·op(B) with Accumulate.
@@ -76,8 +98,8 @@ func (g GemmArgs) checked() GemmArgs {
 	if g.M < 0 || g.N < 0 || g.K < 0 {
 		panic(fmt.Sprintf("cpu.Gemm: negative size: M=%d N=%d K=%d", g.M, g.N, g.K))
 	}
-	if g.B.F32 != nil && g.B.BF16 != nil || g.B.F16 != nil && (g.B.F32 != nil || g.B.BF16 != nil) {
-		panic("cpu.Gemm: B is of two types; want one of float32, bfloat16 and binary16")
+	if g.B.types() > 1 {
+		panic("cpu.Gemm: B is of two types; want one of float32, bfloat16, binary16 and codes")
 	}
 	check := func(name string, rows, cols int, trans bool, ld *int, have int) {
 		if trans {

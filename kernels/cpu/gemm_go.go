@@ -67,8 +67,12 @@ func gemmGo(g GemmArgs, i0, i1, j0, j1 int) {
 	}
 	column := make([]float32, g.K)
 	for j := j0; j < j1; j++ {
-		for k := range column {
-			column[k] = g.B.at(k*bk + j*bj)
+		if g.B.Codes != nil && bk == 1 {
+			g.B.Codes.valuesGo(column, j*bj)
+		} else {
+			for k := range column {
+				column[k] = g.B.at(k*bk + j*bj)
+			}
 		}
 		for i := i0; i < i1; i += 4 {
 			gemmGoRows(g, column, i, min(4, i1-i), j, ai, ak)

@@ -192,6 +192,8 @@ func newProduct(r *rand.Rand, m, n, k int, transA, transB bool, kind string, acc
 		for i := range b { // finite ones of both signs and all exponents, subnormals and zeros too
 			g.B.F16[i] = uint16(r.Uint32()) & 0xbfff
 		}
+	case "4-bit", "nested", "int8":
+		g.B = Mat{Codes: randomCodes(r, kind, len(b))}
 	}
 	whole := make([]float32, size(m, n, false, &g.LDC)+7)
 	for i := range whole {
@@ -218,12 +220,14 @@ func (p product) String() string {
 		kind = "bf16"
 	case p.B.F16 != nil:
 		kind = "f16"
+	case p.B.Codes != nil:
+		kind = fmt.Sprintf("codes of blocks of %d (4-bit %t, nested %t)", p.B.Codes.Block, p.B.Codes.Map != nil, p.B.Codes.Nested != nil)
 	}
 	return fmt.Sprintf("M=%d N=%d K=%d transA=%t transB=%t %s accumulate=%t LDA=%d LDB=%d LDC=%d", p.M, p.N, p.K, p.TransA, p.TransB, kind, p.Accumulate, p.LDA, p.LDB, p.LDC)
 }
 
 // kinds are the types of B.
-var kinds = []string{"f32", "bf16", "f16"}
+var kinds = []string{"f32", "bf16", "f16", "4-bit", "nested", "int8"}
 
 // eachProduct calls f with products of every combination of options in sizes that cross the edges of tiles and blocks.
 func eachProduct(r *rand.Rand, count int, f func(p product)) {
@@ -265,6 +269,8 @@ func TestGemmAgainstFloat64(t *testing.T) {
 						b = math.Float32frombits(uint32(p.B.BF16[o]) << 16)
 					case p.B.F16 != nil:
 						b = float32(halfValue(p.B.F16[o]))
+					case p.B.Codes != nil:
+						b = codeValue(p.B.Codes, o)
 					default:
 						b = p.B.F32[o]
 					}
@@ -297,6 +303,8 @@ func TestGemmPathsAgree(t *testing.T) {
 		for m := 1; m <= 9; m++ { // few rows of x, also with a W that no cache holds
 			for _, kind := range kinds {
 				p := newProduct(r, m, 45, 131, false, true, kind, m%2 == 0)
+				sameBits(t, p.String(), p.run(path), p.run(Go))
+				p = newProduct(r, m, 13, 2*blockK+9, false, true, kind, m%2 == 0)
 				sameBits(t, p.String(), p.run(path), p.run(Go))
 			}
 			if m <= 3 {

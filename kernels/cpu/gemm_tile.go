@@ -37,13 +37,14 @@ type packSpace struct {
 	a    []float32 // blockM × blockK, and what the copying of a strip's last step writes too much
 	b    []float32 // blockK × blockN
 	tile []float32 // one tile of C at an edge
+	rows []float32 // 8 × blockK values of a quantised B
 }
 
 // GemmScratch is the bytes that a goroutine takes for packing.
-const GemmScratch = 4 * (blockM*blockK + 16 + blockK*blockN + 16*64)
+const GemmScratch = 4 * (blockM*blockK + 16 + blockK*blockN + 16*64 + 8*blockK)
 
 var packSpaces = sync.Pool{New: func() any {
-	return &packSpace{make([]float32, blockM*blockK+16), make([]float32, blockK*blockN), make([]float32, 16*64)}
+	return &packSpace{make([]float32, blockM*blockK+16), make([]float32, blockK*blockN), make([]float32, 16*64), make([]float32, 8*blockK)}
 }}
 
 // gemmTiled computes rows [i0, i1) and columns [j0, j1) of C.
@@ -51,14 +52,18 @@ func gemmTiled(g GemmArgs, t *tiles, i0, i1, j0, j1 int) {
 	s := packSpaces.Get().(*packSpace)
 	defer packSpaces.Put(s)
 	columns := blockN
-	if i1-i0 <= blockM && !t.packsA(g) {
+	if i1-i0 <= blockM && !t.packsA(g) && (g.B.Codes == nil || g.TransB) {
 		columns = 2 * t.lanes // B is used once: a single panel stays in the first-level cache
 	}
 	for jc := j0; jc < j1; jc += columns {
 		nc := min(columns, j1-jc)
 		for pc := 0; pc < g.K; pc += blockK {
 			kc := min(blockK, g.K-pc)
-			packB(s.b, g, t, pc, kc, jc, nc)
+			if g.B.Codes != nil {
+				packCodes(s, g, t, pc, kc, jc, nc)
+			} else {
+				packB(s.b, g, t, pc, kc, jc, nc)
+			}
 			for ic := i0; ic < i1; ic += blockM {
 				gemmBlock(g, t, s, ic, min(blockM, i1-ic), jc, nc, pc, kc)
 			}

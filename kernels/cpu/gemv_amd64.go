@@ -41,6 +41,12 @@ func gemv(g GemmArgs, _, _, j0, j1 int) {
 	}
 	kernels := &gemvAVX2[g.M]
 	j := j0
+	if g.B.Codes != nil {
+		s := packSpaces.Get().(*packSpace)
+		defer packSpaces.Put(s)
+		g.rows = s.rows
+		kernels = &gemvKernels{8, kernels.narrow, kernels.narrow}
+	}
 	if g.B.F32 != nil && g.N*g.K > gemvCached {
 		kernels = &gemvKernels{8, kernels.narrow, kernels.narrow}
 	}
@@ -69,6 +75,12 @@ func gemv(g GemmArgs, _, _, j0, j1 int) {
 func gemvColumns(g GemmArgs, set *gemvSet, j, n int, y *float32, ldy int) {
 	k8 := g.K / 8
 	switch o := j * g.LDB; {
+	case g.B.Codes != nil: // n is 8
+		for k := 0; k < k8*8; k += blockK {
+			kc := min(blockK, k8*8-k)
+			codeRows(g.rows, g, j, 8, k, kc)
+			set.f32(kc/8, &g.A[k], 4*g.LDA, &g.rows[0], 4*blockK, y, 4*ldy)
+		}
 	case g.B.BF16 != nil:
 		set.bf(k8, &g.A[0], 4*g.LDA, &g.B.BF16[o], 2*g.LDB, y, 4*ldy)
 	case g.B.F16 != nil:

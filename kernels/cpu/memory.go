@@ -70,13 +70,8 @@ func unmap(b []byte) {
 	unmapMemory(b)
 }
 
-// Wrap uses raw itself when it is aligned for float32 (or is empty).
-func (Host) Wrap(raw []byte) (tensor.Buffer, bool) {
-	if uintptr(unsafe.Pointer(unsafe.SliceData(raw)))%4 != 0 {
-		return nil, false
-	}
-	return &Block{bytes: raw}, true
-}
+// Wrap uses raw itself.
+func (Host) Wrap(raw []byte) (tensor.Buffer, bool) { return &Block{bytes: raw}, true }
 
 // Upload copies src into dst.
 func (Host) Upload(dst tensor.Buffer, off int, src []byte) { copy(dst.(*Block).bytes[off:], src) }
@@ -106,6 +101,9 @@ func (b *Block) F32(off, n int) []float32 {
 	s := b.bytes[off : off+4*n]
 	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(s))), n)
 }
+
+// Raw is the n bytes of the block from byte off on.
+func (b *Block) Raw(off, n int) []byte { return b.bytes[off : off+n] }
 
 // U16 is the n 16-bit elements (bfloat16) of the block from byte off on.
 func (b *Block) U16(off, n int) []uint16 {

@@ -9,10 +9,10 @@ import (
 // bf16 gives a weight, on no tape.
 func Cast(x *tensor.Tensor, dt tensor.DType) *tensor.Tensor {
 	const op = "cast"
-	if x != nil && x.DType() == dt && dt != tensor.I32 {
+	if x != nil && x.DType() == dt && dt.Float() {
 		return x
 	}
-	if x == nil || x.DType() == tensor.I32 || dt != tensor.F32 && dt != tensor.BF16 {
+	if x == nil || !x.DType().Float() || dt != tensor.F32 && dt != tensor.BF16 {
 		tensor.Fail(op, "x", x, "f32, bf16 or f16, and as the target f32 or bf16 instead of %s", dt)
 	}
 	if dt == tensor.BF16 {
@@ -39,9 +39,12 @@ func Cast(x *tensor.Tensor, dt tensor.DType) *tensor.Tensor {
 	return out
 }
 
-// Copy is a copy of x of its own in f32, on no tape: what training may change.
+// Copy is a copy of x of its own in f32, dequantised where x is quantised, on no tape: what training may change.
 func Copy(x *tensor.Tensor) *tensor.Tensor {
-	if x == nil || x.DType() == tensor.I32 {
+	if x != nil && x.Quant() != nil {
+		return Dequantise(x, 0, x.Dim(0))
+	}
+	if x == nil || !x.DType().Float() {
 		tensor.Fail("copy", "x", x, "a tensor of floats")
 	}
 	if x.DType() != tensor.F32 {

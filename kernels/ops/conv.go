@@ -48,7 +48,7 @@ func (w Window) over(op string, x *tensor.Tensor, stride [2]int) cpu.ConvArgs {
 // it computed: dx takes output pixels in ascending order, dw and db rows of pixels.
 func Conv2D(x, w, b *tensor.Tensor, win Window) *tensor.Tensor {
 	const op = "conv2d"
-	if w == nil || w.Rank() != 4 || w.DType() == tensor.I32 || x != nil && x.Rank() == 4 && w.Dim(1) != x.Dim(3) {
+	if w == nil || w.Rank() != 4 || !w.DType().Float() || x != nil && x.Rank() == 4 && w.Dim(1) != x.Dim(3) {
 		tensor.Fail(op, "w", w, "(O, C, KH, KW) f32 or bf16 for x %s", x)
 	}
 	kernel := [2]int{w.Dim(2), w.Dim(3)}

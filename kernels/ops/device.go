@@ -41,8 +41,13 @@ func Threads() int { return cpu.Threads() }
 // Bytes copies t to the host as raw little-endian elements.
 func Bytes(t *tensor.Tensor) []byte { return t.Download() }
 
-// Floats copies t to the host as float32, widening bf16 and f16.
+// Floats copies t to the host as float32, widening bf16 and f16 and dequantising codes.
 func Floats(t *tensor.Tensor) []float32 {
+	if t.Quant() != nil {
+		wide := Dequantise(t, 0, t.Dim(0))
+		defer wide.Free()
+		return Floats(wide)
+	}
 	raw := t.Download()
 	out := make([]float32, t.Numel())
 	switch t.DType() {

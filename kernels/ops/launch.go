@@ -11,6 +11,7 @@ import (
 // launch runs the kernel called name on the device of ts, which are all the tensors that it touches: onCPU where the
 // memory is the host's, nothing on a Meter. The nil tensors among ts are arguments left out.
 func launch(name string, onCPU func(), ts ...*tensor.Tensor) {
+	ts = parts(ts)
 	var dev *Device
 	for _, t := range ts {
 		switch {
@@ -74,13 +75,15 @@ func half(t *tensor.Tensor) []uint16 {
 	return b.U16(off, t.Numel())
 }
 
-// mat is the memory of a weight of any type. Only within launch.
+// mat is the memory of a weight of any type, quantised or not. Only within launch.
 func mat(t *tensor.Tensor) cpu.Mat {
 	switch t.DType() {
 	case tensor.BF16:
 		return cpu.Mat{BF16: u16(t)}
 	case tensor.F16:
 		return cpu.Mat{F16: half(t)}
+	case tensor.Q4, tensor.Q8:
+		return cpu.Mat{Codes: codes(t)}
 	}
 	return cpu.Mat{F32: f32(t)}
 }

@@ -5,15 +5,15 @@ import (
 	"lightbox/kernels/tensor"
 )
 
-// Linear is x·wᵀ + b: x (…, K), w (N, K) f32, bf16 or f16, b (N) or nil -> (…, N).
+// Linear is x·wᵀ + b: x (…, K), w (N, K) f32, bf16, f16 or quantised, b (N) or nil -> (…, N).
 //
 // Backward: dx = dout·w; dw += doutᵀ·x, rows ascending; db += Σ dout. x is kept only if w needs its gradient. A 16-bit
-// weight cannot be trained: its updates would be rounded away.
+// weight cannot be trained, since its updates would be rounded away, nor can a quantised one.
 func Linear(x, w, b *tensor.Tensor) *tensor.Tensor {
 	const op = "linear"
 	m, k := matrix(op, "x", x)
-	if w == nil || w.Rank() != 2 || w.Dim(1) != k || w.DType() == tensor.I32 {
-		tensor.Fail(op, "w", w, "(N, %d) f32, bf16 or f16 for x %s", k, x)
+	if !isMatrix(w) || w.Dim(1) != k || transposedCodes(w) {
+		tensor.Fail(op, "w", w, "(N, %d) f32, bf16, f16 or quantised for x %s", k, x)
 	}
 	n := w.Dim(0)
 	if b != nil {

@@ -5,15 +5,15 @@ import (
 	"lightbox/kernels/tensor"
 )
 
-// MatMul is x·w + b for a weight that is stored with its inputs as rows, as GPT-2's Conv1D does: x (…, K), w (K, N) f32
-// or bf16, b (N) or nil -> (…, N). It gives the bits of Linear with the transposed weight.
+// MatMul is x·w + b for a weight that is stored with its inputs as rows, as GPT-2's Conv1D does: x (…, K), w (K, N) f32,
+// bf16, f16 or quantised as its transpose, b (N) or nil -> (…, N). It gives the bits of Linear with the transposed weight.
 //
 // Backward: dx = dout·wᵀ; dw += xᵀ·dout, rows ascending; db += Σ dout.
 func MatMul(x, w, b *tensor.Tensor) *tensor.Tensor {
 	const op = "matmul"
 	m, k := matrix(op, "x", x)
-	if w == nil || w.Rank() != 2 || w.Dim(0) != k || w.DType() == tensor.I32 {
-		tensor.Fail(op, "w", w, "(%d, N) f32 or bf16 for x %s", k, x)
+	if !isMatrix(w) || w.Dim(0) != k || w.Quant() != nil && !transposedCodes(w) {
+		tensor.Fail(op, "w", w, "(%d, N) f32, bf16, f16 or quantised as its transpose for x %s", k, x)
 	}
 	n := w.Dim(1)
 	if b != nil {
@@ -24,7 +24,7 @@ func MatMul(x, w, b *tensor.Tensor) *tensor.Tensor {
 	out := tape.Empty(x.Device(), tensor.F32, dims...) // (…, N)
 	spendProduct(out, m, n, k, w)
 	launch("matmul_forward", func() {
-		cpu.Gemm(cpu.GemmArgs{M: m, N: n, K: k, A: f32(x), B: mat(w), C: f32(out)})
+		cpu.Gemm(cpu.GemmArgs{M: m, N: n, K: k, A: f32(x), B: mat(w), TransB: transposedCodes(w), C: f32(out)})
 		if b != nil {
 			cpu.AddRowForward(f32(out), f32(out), f32(b), n)
 		}
@@ -47,7 +47,7 @@ func matMulBackward(tape *tensor.Tape, out, x, w, b *tensor.Tensor, m, n, k int)
 			dx, fresh := sx.Add()
 			spendProduct(dx, m, n, k, w0)
 			launch("matmul_backward_input", func() {
-				cpu.Gemm(cpu.GemmArgs{M: m, N: k, K: n, A: f32(dout), B: mat(w0), TransB: true, C: f32(dx), Accumulate: !fresh})
+				cpu.Gemm(cpu.GemmArgs{M: m, N: k, K: n, A: f32(dout), B: mat(w0), TransB: !transposedCodes(w0), C: f32(dx), Accumulate: !fresh})
 			}, dx, dout, w0)
 		}
 		if sw != nil {

@@ -34,8 +34,16 @@ func Meta() *Meter {
 func (m *Meter) Mapped(dt tensor.DType, dims ...int) *tensor.Tensor {
 	b := &hollow{}
 	t := m.Borrow(b, dt, dims...)
-	b.bytes = int64(t.Numel() * dt.Size())
+	b.bytes = int64(dt.Bytes(t.Numel()))
 	return t
+}
+
+// Forget says that a Mapped tensor has left memory again: it does not count until it is touched anew.
+func (m *Meter) Forget(t *tensor.Tensor) {
+	m.mem.mu.Lock()
+	defer m.mem.mu.Unlock()
+	b, _ := t.Buffer()
+	delete(m.mem.touched, b.(*hollow))
 }
 
 // Spent sums up what ran so far.
@@ -98,7 +106,7 @@ func spend(x *tensor.Tensor, flops float64, scratch int, weights ...*tensor.Tens
 	m.spent.Scratch = max(m.spent.Scratch, int64(scratch*Threads()))
 	for _, w := range weights {
 		if w != nil {
-			m.spent.Read += float64(w.Numel() * w.DType().Size())
+			m.spent.Read += float64(w.Bytes())
 		}
 	}
 }

@@ -2,6 +2,7 @@ package ops
 
 import (
 	"math"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
@@ -109,6 +110,7 @@ func linearCases() []opCase {
 	}
 	loraShapes := [][]int{{5, 7}, {3, 7}, {3}, {2, 7}, {3, 2}}
 	return []opCase{
+		doraCase("dora scale", false), doraCase("dora scale of a transposed weight", true),
 		{name: "linear lora", shapes: loraShapes, run: adapted(0), ref: loraRef(0), out: []int{5, 3}, rows: []int{0}},
 		{name: "linear lora with dropout", shapes: loraShapes, run: adapted(0.3), ref: loraRef(0.3), out: []int{5, 3}},
 		{name: "linear", shapes: [][]int{{5, 7}, {3, 7}, {3}}, run: bias, ref: ref(7, 3), out: []int{5, 3}, rows: []int{0}},
@@ -327,6 +329,15 @@ func rowCases() []opCase {
 			}},
 		{name: "embedding", shapes: [][]int{{7, c}}, out: []int{4, c}, ref: pick(idx),
 			run: one(func(x *tensor.Tensor) *tensor.Tensor { return Embedding(x, idx) })},
+		{name: "add at", shapes: [][]int{{7, c}, {2, c}}, out: []int{7, c},
+			run: two(func(y, x *tensor.Tensor) *tensor.Tensor { return AddAt(y, 4, x) }),
+			ref: func(in [][]float64) []float64 {
+				y := slices.Clone(in[0])
+				for i, v := range in[1] {
+					y[4*c+i] += v
+				}
+				return y
+			}},
 		{name: "put rows", shapes: [][]int{{7, c}, {2, c}}, out: []int{7, c},
 			run: two(func(d, s *tensor.Tensor) *tensor.Tensor { return PutRows(d, []int32{4, 1}, s) }),
 			ref: func(in [][]float64) []float64 {
@@ -484,4 +495,82 @@ func attention64(in [][]float64, heads, kv, d int, seg Segments, causal bool, pr
 		}
 	}
 	return out
+}
+
+// doraCase is DoRA's scale of x's columns. The reference's norms are those of the inputs as they are first given, since they
+// are constants to every gradient.
+func doraCase(name string, transposed bool) opCase {
+	const n, k, r = 3, 7, 2
+	var norms []float64
+	shapes := [][]int{{5, n}, {n}}
+	w, a, b := randoms(rand.New(rand.NewPCG(8, 1)), n*k, 1), randoms(rand.New(rand.NewPCG(8, 2)), r*k, 1), randoms(rand.New(rand.NewPCG(8, 3)), n*r, 1)
+	for o := range n {
+		sum := 0.0
+		for i := range k {
+			v := float64(w[o*k+i])
+			if transposed {
+				v = float64(w[i*n+o])
+			}
+			for j := range r {
+				v += 1.5 * float64(b[o*r+j]) * float64(a[j*k+i])
+			}
+			sum += v * v
+		}
+		norms = append(norms, math.Sqrt(sum))
+	}
+	return opCase{name: name, shapes: shapes, out: []int{5, n}, rows: []int{0},
+		run: func(d *Device, in []*tensor.Tensor) *tensor.Tensor {
+			wt := d.FromFloats(w, n, k)
+			if transposed {
+				wt = d.FromFloats(w, k, n)
+			}
+			ad := Adapter{A: d.FromFloats(a, r, k), B: d.FromFloats(b, n, r), Scale: 1.5}
+			return MulRow(in[0], DoRAScale(in[0], in[1], wt, transposed, ad))
+		},
+		ref: func(in [][]float64) []float64 {
+			var out []float64
+			for i := range 5 {
+				for o := range n {
+					out = append(out, in[0][i*n+o]*in[1][o]/norms[o])
+				}
+			}
+			return out
+		}}
+}
+
+// TestAdaptedNorms: blocks of a large weight, of every type, give what one sum gives; and the merged weight has those norms.
+func TestAdaptedNorms(t *testing.T) {
+	const n, k, r = 1500, 1100, 3 // more than one block
+	dev := CPU()
+	rnd := rand.New(rand.NewPCG(4, 4))
+	w := randoms(rnd, n*k, 1)
+	for _, transposed := range []bool{false, true} {
+		rows, cols := n, k
+		if transposed {
+			rows, cols = k, n
+		}
+		for _, dt := range []tensor.DType{tensor.F32, tensor.BF16} {
+			wt := Cast(dev.FromFloats(w, rows, cols), dt)
+			a := Adapter{A: dev.FromFloats(randoms(rnd, r*k, 1), r, k), B: dev.FromFloats(randoms(rnd, n*r, 1), n, r), Scale: 0.5}
+			got := Floats(AdaptedNorms(wt, transposed, a))
+			ones := dev.FromFloats(ones(n), n)
+			sum := Floats(AdaptedWeight(wt, transposed, a, ones))
+			for o := range n {
+				want := 0.0
+				for i := range k {
+					v := float64(sum[o%n*k+i])
+					if transposed {
+						v = float64(sum[i*n+o])
+					}
+					want += v * v
+				}
+				if want = math.Sqrt(want); math.Abs(float64(got[o])-want) > 1e-5*want {
+					t.Fatalf("%v, transposed %v: norm %d is %v; want %v", dt, transposed, o, got[o], want)
+				}
+			}
+			SetThreads(3)
+			sameBits(t, "norms with 3 threads", Floats(AdaptedNorms(wt, transposed, a)), got)
+			SetThreads(0)
+		}
+	}
 }

@@ -19,7 +19,7 @@ func TakeRows(x *tensor.Tensor, idx []int32) *tensor.Tensor {
 // Embedding is the rows ids of the table w (V, C), f32, bf16 or f16: -> (len(ids), C) f32. An embedding begins a
 // forward pass, so the table brings the tape: Embedding(tape.Track(w), ids). Its gradient adds rows in ascending order of ids.
 func Embedding(w *tensor.Tensor, ids []int32) *tensor.Tensor {
-	if w == nil || w.Rank() != 2 || w.DType() == tensor.I32 {
+	if w == nil || w.Rank() != 2 || !w.DType().Float() {
 		tensor.Fail("embedding", "w", w, "(V, C) f32, bf16 or f16")
 	}
 	return takeRows("embedding", "ids", w, ids)
@@ -99,6 +99,32 @@ func putRowsBackward(tape *tensor.Tape, out *tensor.Tensor, sd, ss *tensor.Slot,
 			launch("put_rows_backward", func() { cpu.PutRowsBackward(f32(d), f32(dout), idx, c) }, d, dout)
 		}
 	})
+}
+
+// AddAt is y (N, …) with the rows of x added to its rows from row on.
+func AddAt(y *tensor.Tensor, row int, x *tensor.Tensor) *tensor.Tensor {
+	const op = "add at"
+	floats(op, "y", y)
+	floats(op, "x", x)
+	rows, c := rowsOf(op, "y", y)
+	if n, w := rowsOf(op, "x", x); w != c || row < 0 || row+n > rows {
+		tensor.Fail(op, "x", x, "rows of %d elements that fit into %s from row %d on", c, y, row)
+	}
+	tape := tapeOf(op, y, x)
+	out := like(tape, y)
+	launch("add_at_forward", func() {
+		copy(f32(out), f32(y))
+		at := f32(out)[row*c:][:x.Numel()]
+		cpu.AddForward(at, at, f32(x))
+	}, out, y, x)
+	if recording(tape, y, x) {
+		sy, sx, n := y.Slot(), x.Slot(), x.Dim(0)
+		tape.Record(op, out, nil, func(dout *tensor.Tensor) {
+			addScaled(sx, 1, dout.Rows(row, row+n))
+			pass(tape, sy, dout)
+		})
+	}
+	return out
 }
 
 // ConcatRows puts the rows of all xs, whose other dimensions agree, one after another.

@@ -392,9 +392,9 @@ func TestShapeErrors(t *testing.T) {
 		f    func()
 		want string
 	}{
-		{func() { Linear(x, z("q_proj", 6, 4), nil) }, `linear: w "q_proj" is (6, 4) f32, want (N, 6) f32, bf16 or f16 for x (4, 6) f32`},
+		{func() { Linear(x, z("q_proj", 6, 4), nil) }, `linear: w "q_proj" is (6, 4) f32, want (N, 6) f32, bf16, f16 or quantised for x (4, 6) f32`},
 		{func() { Linear(x, z("", 3, 6), z("bias", 2)) }, `linear: b "bias" is (2) f32, want (3) f32`},
-		{func() { MatMul(x, z("c_attn", 4, 6), nil) }, `matmul: w "c_attn" is (4, 6) f32, want (6, N) f32 or bf16 for x (4, 6) f32`},
+		{func() { MatMul(x, z("c_attn", 4, 6), nil) }, `matmul: w "c_attn" is (4, 6) f32, want (6, N) f32, bf16, f16 or quantised as its transpose for x (4, 6) f32`},
 		{func() { Linear(x, nil, nil) }, `linear: w is nil, want (N, 6)`},
 		{func() { Add(x, z("", 6, 4)) }, `add: b is (6, 4) f32, want (4, 6) f32`},
 		{func() { AddRow(x, z("", 4)) }, `add row: row is (4) f32, want the last dimensions of x (4, 6) f32`},
@@ -403,6 +403,7 @@ func TestShapeErrors(t *testing.T) {
 		{func() { RMSNorm(x, z("norm", 4), 1e-5) }, `rmsnorm: w "norm" is (4) f32, want (6) f32`},
 		{func() { Embedding(x, []int32{0, 4}) }, `embedding: ids[1] is 4, want an index in [0, 4)`},
 		{func() { TakeRows(x, []int32{-1}) }, `take rows: idx[0] is -1, want an index in [0, 4)`},
+		{func() { AddAt(x, 3, z("", 2, 6)) }, `add at: x`},
 		{func() { PutRows(x, []int32{1, 1}, z("", 2, 6)) }, `put rows: idx is 1, want every row once`},
 		{func() { SoftmaxCrossEntropy(x, []int32{1}, 1) }, `cross entropy: targets is 1, want 4, one for each row of logits (4, 6) f32`},
 		{func() { RoPE(x, nil, NewRope(nil, 1)) }, `rope: x is (4, 6) f32, want (N, H, D)`},
@@ -527,6 +528,76 @@ func TestF16Weights(t *testing.T) {
 			sameBits(t, fmt.Sprintf("%s with %d rows", name, rows), Floats(got[i]), Floats(want[i]))
 		}
 	}
+}
+
+// TestRowsOfAdapters: adapters that share one pass give each its rows, gradients included, the bits of a pass alone, dropout
+// and all; rows without an adapter have those of Linear.
+func TestRowsOfAdapters(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	const n, k = 37, 53
+	fill := func(dims ...int) *tensor.Tensor { return CPU().FromFloats(randoms(r, product(dims), 1), dims...) }
+	w, b := fill(n, k), fill(n)
+	var as []Adapter
+	at := 0
+	for i, rows := range []int{5, 0, 17, 1, 9} {
+		rank := 2 + 3*i
+		as = append(as, Adapter{A: fill(rank, k), B: fill(n, rank), Scale: 1 + float32(i), Drop: 0.1 * float32(i), Seed: 7 + uint64(i), Offset: 1 << 40, Lo: at, Hi: at + rows})
+		at += rows
+		if i == 2 {
+			at += 4 // rows without an adapter
+		}
+	}
+	in, weight := randoms(r, at*k, 1), randoms(r, at*n, 1)
+	run := func(lo, hi int, as ...Adapter) (y, dx []float32, das [][]float32) {
+		x, g := CPU().FromFloats(in[lo*k:hi*k], hi-lo, k), CPU().FromFloats(weight[lo*n:hi*n], hi-lo, n)
+		leaves := []*tensor.Tensor{x}
+		for _, a := range as {
+			leaves = append(leaves, a.A, a.B)
+		}
+		for _, l := range leaves {
+			l.SetRequiresGrad(true)
+			l.DropGrad()
+		}
+		tape := tensor.NewTape()
+		defer tape.Release()
+		tracked := tape.Track(x)
+		out := LinearLoRA(tracked, w, b, as...)
+		y = Floats(out)
+		tape.Backward(Sum(Mul(Add(out, out), g)))
+		for _, l := range leaves[1:] {
+			if g := l.Grad(); g != nil {
+				das = append(das, Floats(g))
+			} else {
+				das = append(das, nil)
+			}
+		}
+		return y, Floats(x.Grad()), das
+	}
+	for _, threads := range []int{1, 3} {
+		SetThreads(threads)
+		y, dx, das := run(0, at, as...)
+		last := 0
+		for i, a := range as {
+			alone := a
+			alone.Lo, alone.Hi = 0, 0
+			if a.Lo == a.Hi {
+				continue
+			}
+			wantY, wantX, want := run(a.Lo, a.Hi, alone)
+			name := fmt.Sprintf("%d threads, adapter %d", threads, i)
+			sameBits(t, name+": y", y[a.Lo*n:a.Hi*n], wantY)
+			sameBits(t, name+": dx", dx[a.Lo*k:a.Hi*k], wantX)
+			sameBits(t, name+": dA", das[2*i], want[0])
+			sameBits(t, name+": dB", das[2*i+1], want[1])
+			if a.Lo > last {
+				wantY, wantX, _ := run(last, a.Lo)
+				sameBits(t, "rows without an adapter: y", y[last*n:a.Lo*n], wantY)
+				sameBits(t, "rows without an adapter: dx", dx[last*k:a.Lo*k], wantX)
+			}
+			last = a.Hi
+		}
+	}
+	SetThreads(0)
 }
 
 // TestCopyInto writes rows of a cache.

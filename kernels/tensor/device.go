@@ -50,7 +50,7 @@ func (d *Device) Memory() Memory { return d.mem }
 // Empty makes a tensor with undefined contents.
 func (d *Device) Empty(dt DType, dims ...int) *Tensor {
 	n := count("empty", dims)
-	return &Tensor{shape: slices.Clone(dims), dtype: dt, st: d.newStorage(n * dt.Size())}
+	return &Tensor{shape: slices.Clone(dims), dtype: dt, st: d.newStorage(dt.Bytes(n))}
 }
 
 // Zeros makes a tensor of zeros.
@@ -105,11 +105,13 @@ var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
 // file and must outlive the tensor, where it is aligned to the element; every other device copies it.
 func (d *Device) FromBytes(raw []byte, dt DType, dims ...int) *Tensor {
 	n := count("from bytes", dims)
-	if len(raw) != n*dt.Size() {
-		FailValue("from bytes", "raw", len(raw), "%d bytes for %s %s", n*dt.Size(), ShapeString(dims), dt)
+	if len(raw) != dt.Bytes(n) {
+		FailValue("from bytes", "raw", len(raw), "%d bytes for %s %s", dt.Bytes(n), ShapeString(dims), dt)
 	}
-	if buf, ok := d.mem.Wrap(raw); ok {
-		return d.Borrow(buf, dt, dims...)
+	if uintptr(unsafe.Pointer(unsafe.SliceData(raw)))%uintptr(max(1, dt.Size())) == 0 {
+		if buf, ok := d.mem.Wrap(raw); ok {
+			return d.Borrow(buf, dt, dims...)
+		}
 	}
 	t := d.Empty(dt, dims...)
 	t.Upload(raw)
@@ -119,7 +121,7 @@ func (d *Device) FromBytes(raw []byte, dt DType, dims ...int) *Tensor {
 // Borrow makes a tensor that looks at memory which the device does not own, as FromBytes does of what its Memory wraps.
 func (d *Device) Borrow(buf Buffer, dt DType, dims ...int) *Tensor {
 	n := count("borrow", dims)
-	return &Tensor{shape: slices.Clone(dims), dtype: dt, st: &storage{dev: d, buf: buf, bytes: n * dt.Size(), borrowed: true}}
+	return &Tensor{shape: slices.Clone(dims), dtype: dt, st: &storage{dev: d, buf: buf, bytes: dt.Bytes(n), borrowed: true}}
 }
 
 // storage is memory that one or more tensors look at.

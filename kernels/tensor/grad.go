@@ -25,6 +25,9 @@ func (t *Tensor) RequiresGrad() bool { return t.requires }
 // SetRequiresGrad makes the tensor a leaf whose gradient Backward adds into Grad, or one without. Called on the result of
 // an op, it keeps that result's gradient, which Backward otherwise drops as soon as it can.
 func (t *Tensor) SetRequiresGrad(on bool) {
+	if on && t.dtype.Quantised() {
+		Fail("requires grad", "x", t, "floats: codes cannot be trained; train adapters on them")
+	}
 	t.requires = on
 	switch {
 	case !on:

@@ -238,6 +238,6 @@ func (tp *Tape) check() {
 // copyFrom copies src, of the same size and type and on the same device.
 func (t *Tensor) copyFrom(src *Tensor) {
 	sb, soff := src.Buffer()
-	t.access(func(m Memory, b Buffer, off int) { m.Copy(b, off, sb, soff, t.Numel()*t.dtype.Size()) })
+	t.access(func(m Memory, b Buffer, off int) { m.Copy(b, off, sb, soff, t.dtype.Bytes(t.Numel())) })
 	keepAlive(src)
 }

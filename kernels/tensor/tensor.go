@@ -11,6 +11,7 @@ type Tensor struct {
 	tape     *Tape // nil: nothing is recorded
 	slot     *Slot // where its gradient goes; nil: it needs none
 	requires bool  // a leaf whose gradient is kept
+	quant    *Quant
 	name     string
 }
 
@@ -96,7 +97,10 @@ func (t *Tensor) Rows(lo, hi int) *Tensor {
 
 // view shares t's memory from element off on, its tape and its gradient.
 func (t *Tensor) view(dims []int, off int) *Tensor {
-	v := &Tensor{shape: dims, dtype: t.dtype, st: t.st, off: t.off + off, tape: t.tape, name: t.name}
+	if t.dtype.Quantised() && (off != 0 || numel(dims) != t.Numel() || len(dims) != 2 || dims[1] != t.shape[1]) {
+		Fail("view", "x", t, "no view of a part or in another shape: its codes share scales")
+	}
+	v := &Tensor{shape: dims, dtype: t.dtype, quant: t.quant, st: t.st, off: t.off + off, tape: t.tape, name: t.name}
 	if t.slot != nil {
 		v.slot = t.slot.view(dims, off)
 	}
@@ -111,7 +115,7 @@ func (t *Tensor) Free() { t.st.free() }
 
 // Detach is a view that is on no tape and needs no gradient.
 func (t *Tensor) Detach() *Tensor {
-	return &Tensor{shape: t.shape, dtype: t.dtype, st: t.st, off: t.off, name: t.name}
+	return &Tensor{shape: t.shape, dtype: t.dtype, quant: t.quant, st: t.st, off: t.off, name: t.name}
 }
 
 // Buffer is the memory that holds the tensor and the offset of its first element in bytes, for kernels. It panics after
@@ -128,7 +132,7 @@ func (t *Tensor) Borrowed() bool { return t.st.borrowed }
 
 // Upload fills the tensor from raw little-endian elements.
 func (t *Tensor) Upload(raw []byte) {
-	if want := t.Numel() * t.dtype.Size(); len(raw) != want {
+	if want := t.dtype.Bytes(t.Numel()); len(raw) != want {
 		FailValue("upload", "raw", len(raw), "%d bytes for %s", want, t)
 	}
 	if t.st.borrowed {
@@ -147,7 +151,7 @@ func (t *Tensor) SetFloats(data []float32) {
 
 // Download copies the tensor to the host as raw little-endian elements.
 func (t *Tensor) Download() []byte {
-	raw := make([]byte, t.Numel()*t.dtype.Size())
+	raw := make([]byte, t.dtype.Bytes(t.Numel()))
 	t.access(func(m Memory, b Buffer, off int) { m.Download(raw, b, off) })
 	return raw
 }
@@ -157,7 +161,7 @@ func (t *Tensor) Zero() {
 	if t.st.borrowed {
 		Fail("zero", "x", t, "memory of the device's own, not a read-only mapping")
 	}
-	t.access(func(m Memory, b Buffer, off int) { m.Zero(b, off, t.Numel()*t.dtype.Size()) })
+	t.access(func(m Memory, b Buffer, off int) { m.Zero(b, off, t.dtype.Bytes(t.Numel())) })
 }
 
 // access calls f with t's memory between Begin and End.

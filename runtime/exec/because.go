@@ -10,21 +10,22 @@ import (
 )
 
 // explain says for every step that will run why, by comparing it with the
-// most similar artifact of the store, and estimates its time.
-func (e *Executor) explain(p *Plan) error {
+// most similar artifact of the store, and estimates its time. It returns the
+// history that it read.
+func (e *Executor) explain(p *Plan) ([]*store.Manifest, error) {
 	run := p.Running()
 	if len(run) == 0 {
-		return nil
+		return nil, nil
 	}
 	history, err := e.history()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, it := range run {
 		it.Because = e.because(p, it, history)
-		e.estimate(it, history)
+		it.Seconds, it.Measured = e.estimate(it.Step, it.Cost, history)
 	}
-	return nil
+	return history, nil
 }
 
 // history reads every sound manifest of the store, newest first.

@@ -1,10 +1,10 @@
 // Package exec turns a plan into artifacts.
 //
 // It knows: which steps a value needs, which of them the store already holds
-// and why the others must run, what they will cost on this machine, how they
-// are run, watched, interrupted and resumed. It does not know how a recipe
-// becomes steps (runtime/eval), nor how an artifact looks (the verb that made
-// it) or is shown (runtime/report).
+// and why the others must run, which of these run as one (Unit), what they will
+// cost on this machine, how they are run, watched, interrupted and resumed. It
+// does not know how a recipe becomes steps (runtime/eval), nor how an artifact
+// looks (the verb that made it) or is shown (runtime/report).
 package exec
 
 import (
@@ -50,6 +50,7 @@ type Executor struct {
 	mu    sync.Mutex // one run at a time
 	rates Rates
 	rated bool
+	free  func() (int64, bool) // bytes that a step may take
 }
 
 // New makes an executor.
@@ -60,7 +61,7 @@ func New(o Options) *Executor {
 	if o.Digests == nil {
 		o.Digests = o.Store
 	}
-	return &Executor{o: o}
+	return &Executor{o: o, free: freeMemory}
 }
 
 // Store is the executor's store.

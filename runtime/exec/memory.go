@@ -20,6 +20,16 @@ func availableMemory() (int64, bool) {
 	return n, ok
 }
 
+// freeMemory is what a step may take in all: what is available, and what the
+// process has already, since models that are loaded are used again.
+func freeMemory() (int64, bool) {
+	free, ok := availableMemory()
+	if own, known := kilobytes("/proc/self/status", "VmRSS:"); known {
+		free += own
+	}
+	return free, ok
+}
+
 // totalMemory is the machine's, or the container's limit.
 func totalMemory() (int64, bool) {
 	n, ok := kilobytes("/proc/meminfo", "MemTotal:")

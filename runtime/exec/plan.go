@@ -38,6 +38,7 @@ type Item struct {
 	Seconds  float64 // estimate; 0 is unknown or negligible
 	Measured bool    // Seconds follows from an earlier run of the operation
 	Damaged  error
+	unit     *Unit // of an item that will run
 }
 
 // Name is the variable with which people know the step, or its operation.
@@ -51,6 +52,7 @@ func (it *Item) Name() string {
 // Plan is a snapshot: what a run of it does is settled.
 type Plan struct {
 	Items []*Item // inputs before the steps that need them
+	Units []*Unit // what will run, in the order in which it does
 	byID  map[step.Key]*Item
 }
 
@@ -75,7 +77,11 @@ func (e *Executor) Plan(ctx context.Context, refs []step.Ref) (*Plan, error) {
 		}
 	}
 	p.need(refs)
-	return p, e.explain(p)
+	history, err := e.explain(p)
+	if err != nil {
+		return nil, err
+	}
+	return p, e.arrange(p, history)
 }
 
 // hashSources digests the external files of all steps, in one go.
@@ -219,14 +225,14 @@ func (p *Plan) Running() []*Item {
 }
 
 // Totals sums the estimates of what will run; memory is that of the largest
-// step, since steps run one after another.
+// unit, since units run one after another.
 func (p *Plan) Totals() (c step.Cost, seconds float64) {
-	for _, it := range p.Running() {
-		c.FLOPs += it.Cost.FLOPs
-		c.ReadBytes += it.Cost.ReadBytes
-		c.DiskBytes += it.Cost.DiskBytes
-		c.PeakBytes = max(c.PeakBytes, it.Cost.PeakBytes)
-		seconds += it.Seconds
+	for _, u := range p.Units {
+		c.FLOPs += u.Cost.FLOPs
+		c.ReadBytes += u.Cost.ReadBytes
+		c.DiskBytes += u.Cost.DiskBytes
+		c.PeakBytes = max(c.PeakBytes, u.Cost.PeakBytes)
+		seconds += u.Seconds
 	}
 	return c, seconds
 }
@@ -287,7 +293,12 @@ func (it *Item) describe() string {
 		return "absent, not needed"
 	}
 	s := "will run, because " + strings.Join(it.Because, ", ")
-	if est := it.estimate(); est != "" {
+	est := estimate(it.Cost, it.Seconds)
+	if u := it.unit; u != nil && len(u.Items) > 1 {
+		s += u.with(it)
+		est = estimate(u.Cost, u.Seconds)
+	}
+	if est != "" {
 		s += " [" + est + "]"
 	}
 	return s
@@ -295,19 +306,19 @@ func (it *Item) describe() string {
 
 func deviceText(device, isa string) string { return strings.TrimSpace(device + " " + isa) }
 
-func (it *Item) estimate() string {
+func estimate(c step.Cost, seconds float64) string {
 	var parts []string
-	if it.Seconds > 0 {
-		parts = append(parts, "about "+Duration(it.Seconds))
+	if seconds > 0 {
+		parts = append(parts, "about "+Duration(seconds))
 	}
-	if it.Cost.PeakBytes > 0 {
-		parts = append(parts, Bytes(it.Cost.PeakBytes)+" memory")
+	if c.PeakBytes > 0 {
+		parts = append(parts, Bytes(c.PeakBytes)+" memory")
 	}
-	if it.Cost.FLOPs > 0 {
-		parts = append(parts, flops(it.Cost.FLOPs))
+	if c.FLOPs > 0 {
+		parts = append(parts, flops(c.FLOPs))
 	}
-	if it.Cost.Note != "" {
-		parts = append(parts, it.Cost.Note)
+	if c.Note != "" {
+		parts = append(parts, c.Note)
 	}
 	return strings.Join(parts, ", ")
 }

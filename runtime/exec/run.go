@@ -22,6 +22,8 @@ type Ran struct {
 	Growth  int64 // of which the step's own: above what the process held when it began
 	Shared  bool  // another process made the artifact meanwhile
 	Resumed bool
+	// Together is how many steps ran as one, this one among them; Seconds is then its share, memory that of all.
+	Together int
 }
 
 // Report is what a run did.
@@ -59,21 +61,28 @@ func (e *Executor) Run(ctx context.Context, p *Plan) (*Report, error) {
 		return rep, err
 	}
 	defer claim.Release()
-	for n, it := range run {
+	n := 0
+	for i, u := range p.Units {
 		if ctx.Err() != nil {
-			return rep, e.interrupted(run[n:])
+			return rep, e.interrupted(p.Units[i:])
 		}
-		if it.Damaged != nil {
-			fmt.Fprintf(e.o.Out, "warning: %s: %v; it is made again\n", it.Name(), it.Damaged)
+		for _, it := range u.Items {
+			if it.Damaged != nil {
+				fmt.Fprintf(e.o.Out, "warning: %s: %v; it is made again\n", it.Name(), it.Damaged)
+			}
 		}
-		ran, err := e.runStep(ctx, p, it, fmt.Sprintf("%d/%d", n+1, len(run)))
+		place := fmt.Sprintf("%d/%d", n+1, len(run))
+		if n += len(u.Items); len(u.Items) > 1 {
+			place = fmt.Sprintf("%d-%d/%d", n-len(u.Items)+1, n, len(run))
+		}
+		ran, err := e.runUnit(ctx, p, u, place)
+		rep.Ran = append(rep.Ran, ran...)
 		if err != nil {
 			if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
-				return rep, e.interrupted(run[n:])
+				return rep, e.interrupted(p.Units[i:])
 			}
 			return rep, err
 		}
-		rep.Ran = append(rep.Ran, ran)
 	}
 	return rep, nil
 }
@@ -87,16 +96,13 @@ func (e *Executor) fits(p *Plan) error {
 	if free, ok := e.o.Store.Free(); ok && c.DiskBytes > free {
 		return fmt.Errorf("%w: the run writes about %s to %s, %s are free", store.ErrFull, Bytes(c.DiskBytes), e.o.Store.Root(), Bytes(free))
 	}
-	free, ok := availableMemory()
-	if own, known := kilobytes("/proc/self/status", "VmRSS:"); known {
-		free += own // models that are loaded already are used again
-	}
+	free, ok := e.free()
 	if !ok || e.o.IgnoreMemory || c.PeakBytes <= free {
 		return nil
 	}
-	for _, it := range p.Running() {
-		if it.Cost.PeakBytes == c.PeakBytes {
-			return located(it.Step, fmt.Errorf("it needs about %s of memory, %s are free; make its batch smaller, or try all the same with --ignore-memory",
+	for _, u := range p.Units {
+		if u.Cost.PeakBytes == c.PeakBytes {
+			return located(u.Items[0].Step, fmt.Errorf("it needs about %s of memory, %s are free; make its batch smaller, or try all the same with --ignore-memory",
 				Bytes(c.PeakBytes), Bytes(free)))
 		}
 	}
@@ -104,7 +110,15 @@ func (e *Executor) fits(p *Plan) error {
 }
 
 // interrupted tells what remains and how to go on.
-func (e *Executor) interrupted(left []*Item) error {
+func (e *Executor) interrupted(units []*Unit) error {
+	var left []*Item
+	for _, u := range units {
+		for _, it := range u.Items {
+			if it.Status != Cached {
+				left = append(left, it)
+			}
+		}
+	}
 	s := "not finished: " + strings.Join(Names(left), ", ")
 	if len(left) > 0 && e.o.Store.HasScratch(left[0].Key) {
 		s += " (" + left[0].Name() + " has a checkpoint)"
@@ -129,57 +143,6 @@ func Names(items []*Item) []string {
 		names = append(names[:3], fmt.Sprintf("%d more", len(names)-3))
 	}
 	return names
-}
-
-// runStep makes one artifact.
-func (e *Executor) runStep(ctx context.Context, p *Plan, it *Item, place string) (Ran, error) {
-	ran := Ran{Item: it}
-	s := it.Step
-	draft, m, err := e.o.Store.Begin(ctx, it.Key, func(holder string) {
-		fmt.Fprintf(e.o.Out, "%s: waiting for another run that is making it (%s)\n", it.Name(), holder)
-	})
-	if err != nil {
-		return ran, located(s, err)
-	}
-	if m != nil {
-		ran.Shared, it.Manifest, it.Status = true, m, Cached
-		return ran, nil
-	}
-	ran.Resumed = e.o.Store.HasScratch(it.Key)
-	e.once.next()
-	if it.Cost.PeakBytes > 0 {
-		settle()
-	}
-	label := place + " " + it.Name()
-	if it.Step.Var != "" {
-		label += " " + s.Op.Name
-	}
-	show := newShow(e.o.Out, e.o.Terminal, label, it.estimate())
-	rec := &recorder{store: e.o.Store, key: it.Key, show: show}
-	mem := watchMemory()
-	begin := time.Now()
-	_, err = guard(s, func() (struct{}, error) { return struct{}{}, s.Op.Run(e.context(ctx, p, it, rec), draft.Dir) })
-	ran.Seconds = time.Since(begin).Seconds()
-	ran.Peak, ran.Growth = mem.stop()
-	if err == nil {
-		err = e.unchanged(it)
-	}
-	if err == nil {
-		err = rec.finish(draft.Dir)
-	}
-	rec.close()
-	show.close()
-	if err != nil {
-		draft.Abort()
-		return ran, e.failed(ctx, it, err)
-	}
-	m = e.manifest(p, it, ran)
-	if err := draft.Commit(m, it.Sources); err != nil {
-		return ran, located(s, err)
-	}
-	it.Manifest, it.Status = m, Cached
-	show.done(ran)
-	return ran, nil
 }
 
 // context makes the step's view of the run.
@@ -243,13 +206,20 @@ func (e *Executor) failed(ctx context.Context, it *Item, err error) error {
 
 func (e *Executor) manifest(p *Plan, it *Item, ran Ran) *store.Manifest {
 	s := it.Step
+	cost, n := it.Cost, 0
+	if ran.Together > 1 {
+		cost, n = it.unit.Cost, ran.Together
+		cost.FLOPs /= float64(len(it.unit.Items))
+		cost.ReadBytes /= float64(len(it.unit.Items))
+		cost.DiskBytes = it.Cost.DiskBytes
+	}
 	return &store.Manifest{
 		Plan: it.Ref.Key(), Op: s.Op.Name, Version: s.Op.Version, Params: it.Ref.Params(),
 		Inputs: inputsOf(p, s), Seed: e.seed(s), Rehearsal: s.Rehearse,
 		Var: s.Var, Recipe: e.o.Recipe,
 		Device: e.o.Device.Kind, ISA: e.o.Device.ISA, Threads: e.o.Device.Threads, Model: e.o.Device.Model,
 		Lightbox: e.o.Version, Made: time.Now().UTC().Truncate(time.Second),
-		Seconds: ran.Seconds, PeakBytes: ran.Peak, Cost: it.Cost, Resumed: ran.Resumed,
+		Seconds: ran.Seconds, PeakBytes: ran.Peak, Cost: cost, Resumed: ran.Resumed, Together: n,
 	}
 }
 
@@ -320,9 +290,14 @@ func (r *Report) Write(w io.Writer) error {
 			fmt.Fprintf(tw, "%s\t%s\tmade by another run\t\t\t\n", x.Item.Name(), x.Item.Step.Op.Name)
 			continue
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\n", x.Item.Name(), x.Item.Step.Op.Name, Duration(x.Seconds),
-			bracket(x.Item.Seconds > 0, Duration(x.Item.Seconds)), orDash(x.Growth > 0, Bytes(x.Growth)),
-			bracket(x.Item.Cost.PeakBytes > 0, Bytes(x.Item.Cost.PeakBytes)))
+		op, seconds, memory := x.Item.Step.Op.Name, x.Item.Seconds, x.Item.Cost.PeakBytes
+		if u := x.Item.unit; u != nil && x.Together > 1 {
+			op = fmt.Sprintf("%s (1 of %d)", op, x.Together)
+			seconds, memory = u.Seconds/float64(len(u.Items)), u.Cost.PeakBytes
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\n", x.Item.Name(), op, Duration(x.Seconds),
+			bracket(seconds > 0, Duration(seconds)), orDash(x.Growth > 0, Bytes(x.Growth)),
+			bracket(memory > 0, Bytes(memory)))
 	}
 	if err := tw.Flush(); err != nil {
 		return err

@@ -30,6 +30,9 @@ type show struct {
 	names   []string
 	values  map[string]float64
 
+	crowd *crowd // where the step runs with others, of which one bar or line tells
+	place int    // in crowd
+
 	bars *mpb.Progress
 	bar  *mpb.Bar
 	quit chan struct{}
@@ -96,6 +99,10 @@ func (s *show) line() string {
 }
 
 func (s *show) progress(done, total int64, note string) {
+	if s.crowd != nil {
+		s.crowd.progress(s.place, done, total, note)
+		return
+	}
 	s.mu.Lock()
 	if !s.started {
 		s.started, s.first, s.begin = true, done, time.Now()
@@ -119,11 +126,58 @@ func (s *show) metric(name string, v float64) {
 }
 
 func (s *show) log(line string) {
+	if s.crowd != nil && !s.crowd.news(line) {
+		return
+	}
 	if s.bars != nil {
 		_, _ = s.bars.Write([]byte(s.label + ": " + line + "\n"))
 		return
 	}
 	fmt.Fprintf(s.out, "%s: %s\n", s.label, line)
+}
+
+// crowd tells how steps that run as one get on: what is done of all.
+type crowd struct {
+	whole *show
+
+	mu          sync.Mutex
+	done, total []int64
+	said        string // the last line of a log, which all may say
+}
+
+// split gives each of the named steps a show of its own, for its log and its
+// metrics, whose progress counts into s.
+func (s *show) split(labels []string) []*show {
+	c := &crowd{whole: s, done: make([]int64, len(labels)), total: make([]int64, len(labels))}
+	var out []*show
+	for i, label := range labels {
+		out = append(out, &show{out: s.out, label: label, begin: s.begin, values: map[string]float64{}, quit: make(chan struct{}), bars: s.bars, crowd: c, place: i})
+	}
+	return out
+}
+
+func (c *crowd) progress(i int, done, total int64, note string) {
+	c.mu.Lock()
+	c.done[i], c.total[i] = done, total
+	var n, all int64
+	for j := range c.done {
+		n += c.done[j]
+		if c.total[j] == 0 { // not heard of yet
+			all += total
+		}
+		all += c.total[j]
+	}
+	c.mu.Unlock()
+	c.whole.progress(n, all, note)
+}
+
+// news tells whether a line is not the one that another step has just said.
+func (c *crowd) news(line string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	again := line == c.said
+	c.said = line
+	return !again
 }
 
 // close ends the bar or the lines; nothing is written afterwards but done.

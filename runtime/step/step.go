@@ -73,6 +73,24 @@ type Op struct {
 	// Run writes the artifact's files into dir. It returns ctx.Err() when it
 	// was cancelled; what it left under Context.Scratch is then kept.
 	Run func(ctx *Context, dir string) error
+	// Together lets steps of the operation run as one. May be nil.
+	Together *Together
+}
+
+// Together is how several steps of one operation share work: several adapters
+// in one pass over one base. Each keeps its key, its artifact and its scratch
+// directory, and its artifact is the one that Op.Run would have written, bit
+// by bit. Which steps run together is the executor's decision, so that it is in
+// no key.
+type Together struct {
+	// Key is equal for steps that can run as one; "" is a step that runs alone.
+	Key func(Step) string
+	// Cost estimates the steps run as one.
+	Cost func([]Step) Cost
+	// Run is Op.Run of all the steps, none of which is an input of another.
+	// Errors are parallel to ctxs: a step without one is finished, whatever
+	// became of the others. It returns ctx.Err() of those that were cancelled.
+	Run func(ctxs []*Context, dirs []string) []error
 }
 
 // Cost is an estimate of a step's work; zero fields mean negligible.

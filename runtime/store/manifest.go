@@ -41,7 +41,8 @@ type Manifest struct {
 	Seconds   float64         `json:"seconds"`
 	PeakBytes int64           `json:"peak_bytes,omitempty"`
 	Cost      step.Cost       `json:"estimate"`
-	Resumed   bool            `json:"resumed,omitempty"` // seconds count the last stretch only
+	Resumed   bool            `json:"resumed,omitempty"`  // seconds count the last stretch only
+	Together  int             `json:"together,omitempty"` // steps that ran as one; seconds and estimate are this one's share
 	Files     []File          `json:"files"`
 	Sum       string          `json:"sum"` // SHA-256 of this document with sum empty
 }

@@ -6,16 +6,46 @@ import (
 	"go/constant"
 	"go/token"
 	"lightbox/stdlib/lora"
+	"lightbox/stdlib/models/model"
 	"reflect"
 )
 
 func table_lightbox_stdlib_lora() members {
 	return members{
-		"AllLinear":    reflect.ValueOf(constant.MakeFromLiteral("\"all-linear\"", token.STRING, 0)),
-		"Config":       reflect.ValueOf((*lora.Config)(nil)),
-		"LanguageOnly": reflect.ValueOf(lora.LanguageOnly),
-		"Matches":      reflect.ValueOf(lora.Matches),
-		"Paper":        reflect.ValueOf(lora.Paper),
-		"Report":       reflect.ValueOf((*lora.Report)(nil)),
+		"AllLinear":     reflect.ValueOf(constant.MakeFromLiteral("\"all-linear\"", token.STRING, 0)),
+		"Bias":          reflect.ValueOf((*lora.Bias)(nil)),
+		"BiasAll":       reflect.ValueOf(lora.BiasAll),
+		"BiasLoRAOnly":  reflect.ValueOf(lora.BiasLoRAOnly),
+		"BiasNone":      reflect.ValueOf(lora.BiasNone),
+		"By":            reflect.ValueOf(lora.By),
+		"Choice":        reflect.ValueOf((*lora.Choice)(nil)),
+		"_Choice":       reflect.ValueOf((*_lightbox_stdlib_lora_Choice)(nil)),
+		"Config":        reflect.ValueOf((*lora.Config)(nil)),
+		"Configs":       reflect.ValueOf((*lora.Configs)(nil)),
+		"Count":         reflect.ValueOf(lora.Count),
+		"Counts":        reflect.ValueOf((*lora.Counts)(nil)),
+		"Export":        reflect.ValueOf(lora.Export),
+		"ExportOptions": reflect.ValueOf((*lora.ExportOptions)(nil)),
+		"Exported":      reflect.ValueOf((*lora.Exported)(nil)),
+		"Extended":      reflect.ValueOf(lora.Extended),
+		"Hybrid":        reflect.ValueOf(lora.Hybrid),
+		"LanguageOnly":  reflect.ValueOf(lora.LanguageOnly),
+		"Load":          reflect.ValueOf(lora.Load),
+		"Matches":       reflect.ValueOf(lora.Matches),
+		"Merge":         reflect.ValueOf(lora.Merge),
+		"Paper":         reflect.ValueOf(lora.Paper),
+		"Report":        reflect.ValueOf((*lora.Report)(nil)),
+		"Strategies":    reflect.ValueOf(lora.Strategies),
+		"Targeted":      reflect.ValueOf(lora.Targeted),
 	}
+}
+
+// _lightbox_stdlib_lora_Choice lets a recipe's type be a lora.Choice.
+type _lightbox_stdlib_lora_Choice struct {
+	IValue interface{}
+	WFor   func(a0 model.System) (lora.Config, error)
+}
+
+func (w _lightbox_stdlib_lora_Choice) For(a0 model.System) (lora.Config, error) {
+	return w.WFor(a0)
 }

@@ -52,7 +52,7 @@ func TestBarred(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := &sequence{sample: sample}
-			if err := write(context.Background(), m, Greedy(16), []*sequence{s}); err != nil {
+			if err := solo(m, Greedy(16)).write(context.Background(), []*sequence{s}); err != nil {
 				t.Fatal(err)
 			}
 			if !slices.Equal(s.out, r.IDs) {
@@ -62,7 +62,7 @@ func TestBarred(t *testing.T) {
 				barred++
 			}
 			o := Options{MaxNewTokens: 6, Beams: 3}.filled()
-			if err := beams(context.Background(), m, o, []*sequence{s}); err != nil {
+			if err := solo(m, o).beams(context.Background(), []*sequence{s}); err != nil {
 				t.Fatal(err)
 			}
 			for i, id := range s.out {

@@ -25,68 +25,120 @@ type beam struct {
 // beams runs beam search as transformers 5 defines it (GenerationMixin._beam_search, early_stopping=False): at each step
 // the best max(2, 1+|EOS|)·k continuations of k beams; of the best k those that end enter the list of finished ones, and
 // the best k that do not end go on, until no running beam can beat the worst finished one. Scores are summed in float32.
-// One image at a time: its beams are the batch.
-func beams(ctx context.Context, m model.Model, o Options, seqs []*sequence) error {
-	for _, s := range seqs {
-		if err := beamSearch(ctx, m, o, s, len(s.sample.IDs)+o.MaxNewTokens); err != nil {
+// One image at a time: its beams, of all systems, are the batch.
+func (w *writer) beams(ctx context.Context, seqs []*sequence) error {
+	each := len(seqs) / len(systemsOf(w.members, seqs))
+	for i := range each {
+		var one []*sequence // the image's, of every system
+		for j := i; j < len(seqs); j += each {
+			one = append(one, seqs[j])
+		}
+		if err := w.beamSearch(ctx, one, len(one[0].sample.IDs)+w.o.MaxNewTokens); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// beamSearch writes one caption with caches that hold room tokens.
-func beamSearch(ctx context.Context, m model.Model, o Options, s *sequence, room int) error {
-	k := o.Beams
-	eos := m.Info().EOS
-	first := m.NewKV(room)
-	b := &model.Batch{Samples: []*model.Sample{s.sample}, KV: []model.KV{first}, Tail: []int{1}, Tape: tensor.NewScratch()}
-	running := []beam{{}}
-	ended := make([]beam, k)
-	for i := range ended {
-		ended[i].score = never
+// search is the search for one caption.
+type search struct {
+	*sequence
+	running, ended []beam
+	kvs, spare     []model.KV // kvs are those of running
+}
+
+// beamSearch writes one caption for each system with caches that hold room tokens.
+func (w *writer) beamSearch(ctx context.Context, seqs []*sequence, room int) error {
+	b := w.prompts(seqs, systemsOf(w.members, seqs), room-len(seqs[0].sample.IDs))
+	var going []*search
+	for _, s := range seqs {
+		x := &search{sequence: s, running: []beam{{}}, kvs: []model.KV{s.kv}, spare: make([]model.KV, w.o.Beams)}
+		s.kv = nil
+		for range w.o.Beams {
+			x.ended = append(x.ended, beam{score: never})
+		}
+		going = append(going, x)
 	}
-	kvs, spare := []model.KV{first}, make([]model.KV, k)
 	defer func() {
-		for _, kv := range slices.Concat(kvs, spare) {
-			if kv != nil {
-				kv.Free()
-			}
+		for _, x := range going {
+			x.free()
 		}
 	}()
+	info := w.m.Info()
 	for length := 1; ; length++ {
 		if err := ctx.Err(); err != nil {
+			b.Tape.Release()
 			return err
 		}
-		logits := ops.Floats(m.Logits(m.Hidden(b))) // (beams, V)
+		hidden := w.m.Logits(w.m.Hidden(b)) // (beams of all, V)
+		logits, vocab := ops.Floats(hidden), hidden.Dim(-1)
 		b.Tape.Release()
 		if length > 1 {
-			bar(logits, len(logits)/len(running), m.Info().Barred)
+			bar(logits, vocab, info.Barred)
 		}
-		top := continuations(logits, running, max(2, 1+len(eos))*k)
-		all := true // every candidate ends here
-		for i := range top {
-			last := top[i].tokens[len(top[i].tokens)-1]
-			top[i].finished = length == o.MaxNewTokens || slices.Contains(eos, last)
-			all = all && top[i].finished
+		left := going[:0:0]
+		for _, x := range going {
+			n := len(x.running) * vocab
+			if x.step(logits[:n], w.o, info.EOS, length) {
+				x.free()
+			} else {
+				left = append(left, x)
+			}
+			logits = logits[n:]
 		}
-		ended = merge(ended, top[:min(k, len(top))], length, o.LengthPower)
-		running = goOn(top, k)
-		if all || !promising(running, ended, length, o.LengthPower) {
-			break
+		if going = left; len(going) == 0 {
+			return nil
 		}
-		kvs, spare = reorder(kvs, spare, running, room)
-		b = &model.Batch{Tape: tensor.NewScratch()}
-		for i, r := range running {
+		b = w.lastTokens(going, room)
+	}
+}
+
+// lastTokens is the batch of the running beams' last tokens, each with the cache of the beam that it continues.
+func (w *writer) lastTokens(going []*search, room int) *model.Batch {
+	b := &model.Batch{Tape: tensor.NewScratch()}
+	rows := make([]int, len(w.members))
+	for _, x := range going {
+		x.kvs, x.spare = reorder(x.kvs, x.spare, x.running, room)
+		for i, r := range x.running {
 			b.Tokens = append(b.Tokens, r.tokens[len(r.tokens)-1:])
-			b.KV = append(b.KV, kvs[i])
+			b.KV = append(b.KV, x.kvs[i])
+		}
+		rows[x.who] += len(x.running)
+	}
+	w.members.Share(rows...)
+	return b
+}
+
+// step continues the running beams by a token, given their logits, and tells whether the caption is found: it is then in out.
+func (x *search) step(logits []float32, o Options, eos []int32, length int) (found bool) {
+	k := o.Beams
+	top := continuations(logits, x.running, max(2, 1+len(eos))*k)
+	all := true // every candidate ends here
+	for i := range top {
+		last := top[i].tokens[len(top[i].tokens)-1]
+		top[i].finished = length == o.MaxNewTokens || slices.Contains(eos, last)
+		all = all && top[i].finished
+	}
+	x.ended = merge(x.ended, top[:min(k, len(top))], length, o.LengthPower)
+	x.running = goOn(top, k)
+	if !all && promising(x.running, x.ended, length, o.LengthPower) {
+		return false
+	}
+	x.out = x.ended[0].tokens
+	if n := len(x.out); n > 0 && slices.Contains(eos, x.out[n-1]) {
+		x.out = x.out[:n-1]
+	}
+	return true
+}
+
+// free hands back all caches.
+func (x *search) free() {
+	for _, kv := range slices.Concat(x.kvs, x.spare) {
+		if kv != nil {
+			kv.Free()
 		}
 	}
-	s.out = ended[0].tokens
-	if n := len(s.out); n > 0 && slices.Contains(eos, s.out[n-1]) {
-		s.out = s.out[:n-1]
-	}
-	return nil
+	x.kvs, x.spare = nil, nil
 }
 
 // continuations lists the n likeliest one-token continuations of all beams, best first, ties in order of beam and token.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"lightbox/runtime/step"
@@ -18,6 +19,9 @@ import (
 
 // Captions lets every system caption every example of a set. The rows carry the systems' labels, then id, image,
 // reference, caption and modality. Prompts name an example's modality first where the set carries one (data.WithModality).
+//
+// Systems of one base write in one batch, as far as memory allows: each image is read once, and each pass reads the base
+// once for all. A caption does not depend on it.
 //
 // A long run can be interrupted: captions already written are not written again.
 func Captions(systems model.Systems, set data.Set, o Options) frame.Frame {
@@ -52,82 +56,178 @@ type captionsParams struct {
 
 var captionsOp = &step.Op{Name: "generate.Captions", Version: "1",
 	Check: func(s step.Step) []error { return s.Params.(captionsParams).Options.check() },
-	Cost:  captionsCost,
-	Run:   runCaptions,
+	Cost:  func(s step.Step) step.Cost { return captionsCost([]step.Step{s}) },
+	Run: func(ctx *step.Context, dir string) error {
+		return writeTogether([]*step.Context{ctx}, []string{dir})[0]
+	},
+	Together: &step.Together{Key: sharedBase, Cost: captionsCost, Run: writeTogether},
 }
 
-func runCaptions(ctx *step.Context, dir string) error {
-	st := ctx.Step()
-	o := st.Params.(captionsParams).Options.filled()
-	last := len(st.In) - 1
-	r, err := data.Open(ctx.Input(last))
+// sharedBase is equal for systems that can write in one batch: of one base, on the same examples, with the same options.
+func sharedBase(s step.Step) string {
+	p := s.Params.(captionsParams)
+	return fmt.Sprintf("%s %s %+v", s.In[0].ID(), s.In[len(s.In)-1].ID(), p.Options.filled())
+}
+
+// author writes the captions of one step.
+type author struct {
+	ctx *step.Context
+	log *captionLog
+	who int // of the writer's members
+}
+
+// writeTogether writes every example's captions by all steps' systems, which stand on one base.
+func writeTogether(ctxs []*step.Context, dirs []string) []error {
+	errs := make([]error, len(ctxs))
+	authors := make([]*author, len(ctxs))
+	err := func() error {
+		for i, ctx := range ctxs {
+			log, err := openLog(ctx)
+			if err != nil {
+				return err
+			}
+			defer log.close()
+			authors[i] = &author{ctx, log, i}
+		}
+		err := writeAll(authors, dirs)
+		if errors.Is(err, lora.ErrWhole) && len(authors) > 1 { // what only the adapter's file tells
+			for i, a := range authors {
+				if err := writeAll([]*author{{a.ctx, a.log, 0}}, dirs[i:i+1]); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		return err
+	}()
+	for i := range errs {
+		errs[i] = err
+	}
+	return errs
+}
+
+func writeAll(authors []*author, dirs []string) error {
+	st := authors[0].ctx.Step()
+	r, err := data.Open(authors[0].ctx.Input(len(st.In) - 1))
 	if err != nil {
 		return err
 	}
-	m, err := lora.Open(ctx, model.System{Base: st.In[0], Adapters: st.In[1:last]})
+	w, err := openWriter(authors)
 	if err != nil {
 		return err
 	}
-	log, err := openLog(ctx)
-	if err != nil {
-		return err
-	}
-	defer log.close()
-	for lo := 0; lo < r.Len(); lo += o.BatchSize {
-		if err := captionBatch(ctx, m, o, r, lo, min(lo+o.BatchSize, r.Len()), log); err != nil {
+	for lo := 0; lo < r.Len(); lo += w.o.BatchSize {
+		hi := min(lo+w.o.BatchSize, r.Len())
+		if err := w.batch(authors, r, lo, hi); err != nil {
 			return err
 		}
-		ctx.Progress(int64(min(lo+o.BatchSize, r.Len())), int64(r.Len()), "captions")
+		for _, a := range authors {
+			a.ctx.Progress(int64(hi), int64(r.Len()), "captions")
+		}
 	}
+	for i, a := range authors {
+		if err := a.rows(r).Write(dirs[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openWriter loads the authors' systems.
+func openWriter(authors []*author) (*writer, error) {
+	o := authors[0].ctx.Step().Params.(captionsParams).Options.filled()
+	var ctxs []*step.Context
+	var systems []model.System
+	for _, a := range authors {
+		in := a.ctx.Step().In
+		ctxs, systems = append(ctxs, a.ctx), append(systems, model.System{Base: in[0], Adapters: in[1 : len(in)-1]})
+	}
+	if len(authors) == 1 {
+		m, err := lora.Open(ctxs[0], systems[0])
+		return solo(m, o), err
+	}
+	m, members, err := lora.OpenTogether(ctxs, systems)
+	return &writer{m, o, members}, err
+}
+
+func (a *author) rows(r *data.Reader) *frame.Rows {
 	rows := frame.NewRows(frame.CaptionColumns())
 	for i := range r.Len() {
 		ex, k := r.Example(i), rows.Add()
 		rows.SetString(k, frame.ID, ex.ID)
 		rows.SetString(k, frame.Image, ex.Image)
 		rows.SetString(k, frame.Reference, ex.Caption)
-		rows.SetString(k, frame.Caption, log.done[i])
+		rows.SetString(k, frame.Caption, a.log.done[i])
 		rows.SetString(k, frame.Modality, ex.Modality)
 	}
-	return rows.Write(dir)
+	return rows
 }
 
-// captionBatch writes the captions of examples [lo, hi) that the log does not hold yet.
-func captionBatch(ctx *step.Context, m model.Model, o Options, r *data.Reader, lo, hi int, log *captionLog) error {
-	var seqs []*sequence
-	for i := lo; i < hi; i++ {
-		ex := r.Example(i)
-		if _, ok := log.done[i]; ok {
-			continue
+// batch writes the captions of examples [lo, hi) that some log does not hold yet.
+func (w *writer) batch(authors []*author, r *data.Reader, lo, hi int) error {
+	var missing []int
+	var some []*author // whose log lacks any
+	for _, a := range authors {
+		lacks := false
+		for i := lo; i < hi; i++ {
+			if _, ok := a.log.done[i]; !ok {
+				lacks = true
+				if !slices.Contains(missing, i) {
+					missing = append(missing, i)
+				}
+			}
 		}
-		im, err := r.Image(i)
-		if err != nil {
+		if lacks {
+			some = append(some, a)
+		}
+	}
+	slices.Sort(missing)
+	samples := map[int]*model.Sample{}
+	for _, i := range missing {
+		var err error
+		if samples[i], err = w.encode(r, i); err != nil {
 			return err
 		}
-		sample, err := m.Encode(model.Input{Image: im, Prompt: ex.Ask(o.Question)})
-		if err != nil {
-			return fmt.Errorf("example %s: %w", ex.ID, err)
+	}
+	var seqs []*sequence
+	for _, a := range some {
+		for _, i := range missing {
+			seqs = append(seqs, &sequence{row: i, who: a.who, sample: samples[i], draw: newSampler(w.o, r.Example(i).ID)})
 		}
-		if room := m.Info().Context; room > 0 && len(sample.IDs)+o.MaxNewTokens > room {
-			return fmt.Errorf("example %s: %d tokens of prompt and %d new ones exceed the %d that the model holds", ex.ID, len(sample.IDs), o.MaxNewTokens, room)
-		}
-		seqs = append(seqs, &sequence{row: i, sample: sample, draw: newSampler(o, ex.ID)})
 	}
 	if len(seqs) == 0 {
 		return nil
 	}
-	search := write
-	if o.Beams > 1 {
-		search = beams
+	search := w.write
+	if w.o.Beams > 1 {
+		search = w.beams
 	}
-	if err := search(ctx, m, o, seqs); err != nil {
+	if err := search(authors[0].ctx, seqs); err != nil {
 		return err
 	}
 	for _, s := range seqs {
-		if err := log.add(s.row, strings.TrimSpace(m.Decode(s.out))); err != nil {
+		if err := authors[s.who].log.add(s.row, strings.TrimSpace(w.m.Decode(s.out))); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// encode makes the sample of an example.
+func (w *writer) encode(r *data.Reader, i int) (*model.Sample, error) {
+	ex := r.Example(i)
+	im, err := r.Image(i)
+	if err != nil {
+		return nil, err
+	}
+	sample, err := w.m.Encode(model.Input{Image: im, Prompt: ex.Ask(w.o.Question)})
+	if err != nil {
+		return nil, fmt.Errorf("example %s: %w", ex.ID, err)
+	}
+	if room := w.m.Info().Context; room > 0 && len(sample.IDs)+w.o.MaxNewTokens > room {
+		return nil, fmt.Errorf("example %s: %d tokens of prompt and %d new ones exceed the %d that the model holds", ex.ID, len(sample.IDs), w.o.MaxNewTokens, room)
+	}
+	return sample, nil
 }
 
 // A captionLog keeps written captions across an interruption, one JSON line each. A torn last line counts for nothing.
@@ -177,7 +277,11 @@ func openLog(ctx *step.Context) (*captionLog, error) {
 	return l, nil
 }
 
+// add keeps a caption, unless the row has one, which is the same.
 func (l *captionLog) add(row int, caption string) error {
+	if _, ok := l.done[row]; ok {
+		return nil
+	}
 	raw, err := json.Marshal(captionLine{row, caption})
 	if err != nil {
 		return err

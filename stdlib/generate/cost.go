@@ -7,14 +7,18 @@ import (
 	"lightbox/kernels/ops"
 	"lightbox/runtime/step"
 	"lightbox/stdlib/data"
+	"lightbox/stdlib/lora"
 	"lightbox/stdlib/models/model"
+	"lightbox/stdlib/nn"
 )
 
 // guess for the estimate of a plan, where the set is not read yet
 const guessExamples = 100
 
-// captionsCost takes it that captions use half of the tokens that they may.
-func captionsCost(s step.Step) step.Cost {
+// captionsCost takes it that captions use half of the tokens that they may. steps are systems of one base that write
+// together. Whether they adapt the vision tower is not known yet: memory is reckoned as if they did, work as if not.
+func captionsCost(steps []step.Step) step.Cost {
+	s, systems := steps[0], len(steps)
 	p := s.Params.(captionsParams)
 	if p.Skeleton == nil || len(p.Options.check()) > 0 {
 		return step.Cost{}
@@ -35,7 +39,7 @@ func captionsCost(s step.Step) step.Cost {
 	for _, l := range data.Glimpse(s.In[len(s.In)-1], "") {
 		looks = append(looks, model.Look(l))
 	}
-	u, err := model.Measured(fmt.Sprint(s.Op.Name, s.In[0].Key(), o.Beams, o.MaxNewTokens, o.Question, batch, n, looks), func() (usage, error) {
+	u, err := model.Measured(fmt.Sprint(s.Op.Name, s.In[0].Key(), o.Beams, o.MaxNewTokens, o.Question, batch, n, looks, systems), func() (usage, error) {
 		m, err := p.Skeleton()
 		if err != nil {
 			return usage{}, err
@@ -44,10 +48,10 @@ func captionsCost(s step.Step) step.Cost {
 		if err != nil {
 			return usage{}, err
 		}
-		u, err := measure(m, o, mean, batch)
-		if err == nil && longest != mean {
+		u, err := measure(m, o, mean, batch, systems, false)
+		if err == nil && (longest != mean || systems > 1) {
 			var peak usage
-			peak, err = measure(m, o, longest, batch)
+			peak, err = measure(m, o, longest, batch, systems, systems > 1)
 			u.Estimate = peak.Estimate
 		}
 		return u, err
@@ -57,17 +61,22 @@ func captionsCost(s step.Step) step.Cost {
 	}
 	tokens := max(1, o.MaxNewTokens/2) // decoding's work grows evenly with what is cached
 	flops := u.prefill + float64(tokens)*u.token + float64(tokens*(tokens-1)/2)*u.grows
-	c := step.Cost{FLOPs: float64(n) * flops, Note: note, PeakBytes: u.Resident() + model.Host(int64(batch)*u.sample),
+	if systems > 1 {
+		note += fmt.Sprintf(" for each of %d systems", systems)
+	}
+	c := step.Cost{FLOPs: float64(n*systems) * flops, Note: note, PeakBytes: u.Resident() + model.Host(int64(batch)*u.sample),
 		ReadBytes: float64(n) / float64(u.seqs) * (u.readFirst + float64(tokens)*u.readToken)}
-	for _, a := range s.In[1 : len(s.In)-1] { // adapters, as large in memory as in their files
-		if st := a.Step(); st.Op != nil && st.Op.Cost != nil {
-			c.PeakBytes += st.Op.Cost(st).DiskBytes
+	for _, s := range steps {
+		for _, a := range s.In[1 : len(s.In)-1] { // adapters, as large in memory as in their files
+			if st := a.Step(); st.Op != nil && st.Op.Cost != nil {
+				c.PeakBytes += st.Op.Cost(st).DiskBytes
+			}
 		}
 	}
 	return c
 }
 
-// usage is what writing captions takes. FLOPs are those of one example.
+// usage is what writing captions takes. FLOPs are those of one example by one system.
 type usage struct {
 	model.Estimate
 	prefill              float64 // the prompt and the first token
@@ -77,28 +86,38 @@ type usage struct {
 	sample               int64   // bytes of an encoded example
 }
 
-// measure writes the beginning of captions of the sample.
-func measure(m model.Model, o Options, sample *model.Sample, batch int) (usage, error) {
+// measure writes the beginning of captions of the sample by so many systems at once; apart: each has a vision tower of its
+// own.
+func measure(m model.Model, o Options, sample *model.Sample, batch, systems int, apart bool) (usage, error) {
 	var err error
 	k := max(1, o.Beams)
 	u := usage{seqs: batch, sample: 4 * int64(len(sample.Pixels)+2*len(sample.IDs))}
 	if k > 1 {
 		u.seqs = 1 // beams of one example are the batch
 	}
-	work := func(m model.Model, on *ops.Meter) {
-		seqs := make([]*sequence, u.seqs*k)
+	members := lora.Members{}
+	for range systems {
+		members = append(members, &lora.Member{Part: &nn.Part{}, Vision: apart})
+	}
+	sequences := func(each int) []*sequence {
+		seqs := make([]*sequence, each*systems)
 		for i := range seqs {
-			seqs[i] = &sequence{sample: sample}
+			seqs[i] = &sequence{sample: sample, who: i / each}
 		}
+		return seqs
+	}
+	work := func(m model.Model, on *ops.Meter) {
+		w, seqs := &writer{m, o, members}, sequences(u.seqs*k)
 		var spent [4]ops.Spent
-		last, _ := prefill(context.Background(), m, o, seqs) // no error: the context does not end
+		last, _ := w.prefill(context.Background(), seqs) // no error: the context does not end
 		for i := 1; i < len(spent); i++ {
 			spent[i] = on.Spent()
-			last = advance(m, seqs, last)
+			last = w.advance(seqs, last)
 		}
 		u.prefill = spent[1].FLOPs / float64(len(seqs))
-		u.token = (spent[2].FLOPs - spent[1].FLOPs) / float64(u.seqs)
-		u.grows = (spent[3].FLOPs-spent[2].FLOPs)/float64(u.seqs) - u.token
+		each := float64(u.seqs * systems)
+		u.token = (spent[2].FLOPs - spent[1].FLOPs) / each
+		u.grows = (spent[3].FLOPs-spent[2].FLOPs)/each - u.token
 		u.readFirst, u.readToken = spent[1].Read, spent[2].Read-spent[1].Read
 	}
 	u.Estimate = model.Measure(m, work)
@@ -106,7 +125,8 @@ func measure(m model.Model, o Options, sample *model.Sample, batch int) (usage, 
 		few := o
 		few.MaxNewTokens = min(o.MaxNewTokens, 5) // all caches are there by then
 		u.Estimate = model.Measure(m, func(m model.Model, _ *ops.Meter) {
-			err = beamSearch(context.Background(), endless{m}, few, &sequence{sample: sample}, len(sample.IDs)+o.MaxNewTokens)
+			w := &writer{endless{m}, few, members}
+			err = w.beamSearch(context.Background(), sequences(1), len(sample.IDs)+o.MaxNewTokens)
 		})
 	}
 	return u, err

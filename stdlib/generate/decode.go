@@ -7,25 +7,41 @@ import (
 
 	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
+	"lightbox/stdlib/lora"
 	"lightbox/stdlib/models/model"
 )
+
+// A writer writes captions with a model, on which several systems can stand at once: sequences are in the order of their
+// systems, which share every pass.
+type writer struct {
+	m       model.Model
+	o       Options
+	members lora.Members // the systems
+}
+
+// solo is a writer of one system.
+func solo(m model.Model, o Options) *writer {
+	return &writer{m, o, lora.Members{&lora.Member{}}}
+}
 
 // A sequence is one caption being written.
 type sequence struct {
 	row    int // of the set
+	who    int // of the writer's members
 	sample *model.Sample
 	kv     model.KV
 	draw   *sampler // nil: the likeliest token each time
 	out    []int32
 }
 
-// prefillRows bounds the rows of a forward pass over prompts, and so its memory. It changes no caption.
-const prefillRows = 2048
+// prefillRows bounds the rows of a forward pass over prompts, and so its memory. It changes no caption. Tests make it less.
+var prefillRows = 2048
 
-// write continues all sequences to their ends. It stops early, with ctx's error, when ctx ends.
-func write(ctx context.Context, m model.Model, o Options, seqs []*sequence) error {
-	eos := m.Info().EOS
-	next, err := prefill(ctx, m, o, seqs)
+// write continues all sequences to their ends. It stops early, with ctx's error, when ctx ends. All systems that have any
+// have the same samples.
+func (w *writer) write(ctx context.Context, seqs []*sequence) error {
+	eos := w.m.Info().EOS
+	next, err := w.prefill(ctx, seqs)
 	for err == nil {
 		going, last := seqs[:0:0], next[:0:0]
 		for i, s := range seqs {
@@ -33,7 +49,7 @@ func write(ctx context.Context, m model.Model, o Options, seqs []*sequence) erro
 			if !end {
 				s.out = append(s.out, next[i])
 			}
-			if end || len(s.out) == o.MaxNewTokens {
+			if end || len(s.out) == w.o.MaxNewTokens {
 				s.free()
 				continue
 			}
@@ -42,7 +58,7 @@ func write(ctx context.Context, m model.Model, o Options, seqs []*sequence) erro
 		if seqs = going; len(seqs) == 0 {
 			return nil
 		}
-		next = advance(m, seqs, last)
+		next = w.advance(seqs, last)
 		err = ctx.Err()
 	}
 	for _, s := range seqs {
@@ -52,13 +68,16 @@ func write(ctx context.Context, m model.Model, o Options, seqs []*sequence) erro
 }
 
 // advance gives each sequence's token after last.
-func advance(m model.Model, seqs []*sequence, last []int32) []int32 {
+func (w *writer) advance(seqs []*sequence, last []int32) []int32 {
 	b := &model.Batch{Tape: tensor.NewScratch()}
+	rows := make([]int, len(w.members))
 	for i, s := range seqs {
 		b.Tokens = append(b.Tokens, last[i:i+1])
 		b.KV = append(b.KV, s.kv)
+		rows[s.who]++
 	}
-	return choose(m, b, seqs)
+	w.members.Share(rows...)
+	return w.choose(b, seqs)
 }
 
 // free hands back the sequence's cache, if it has one.
@@ -70,34 +89,61 @@ func (s *sequence) free() {
 }
 
 // prefill runs the prompts, a few at a time, and gives each sequence's first token.
-func prefill(ctx context.Context, m model.Model, o Options, seqs []*sequence) ([]int32, error) {
-	var next []int32
-	for len(seqs) > 0 {
+func (w *writer) prefill(ctx context.Context, seqs []*sequence) ([]int32, error) {
+	some := systemsOf(w.members, seqs)
+	each := len(seqs) / len(some)
+	next := make([]int32, len(seqs))
+	for lo, hi := 0, 0; lo < each; lo = hi {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		b := &model.Batch{Tape: tensor.NewScratch()}
-		n, rows := 0, 0
-		for n < len(seqs) && (n == 0 || rows+len(seqs[n].sample.IDs) <= prefillRows) {
-			s := seqs[n]
-			s.kv = m.NewKV(len(s.sample.IDs) + o.MaxNewTokens)
-			b.Samples = append(b.Samples, s.sample)
-			b.KV = append(b.KV, s.kv)
-			b.Tail = append(b.Tail, 1)
-			rows += len(s.sample.IDs)
-			n++
+		rows := 0
+		for hi < each && (hi == lo || rows+len(some)*len(seqs[hi].sample.IDs) <= prefillRows) {
+			rows += len(some) * len(seqs[hi].sample.IDs)
+			hi++
 		}
-		next = append(next, choose(m, b, seqs[:n])...)
-		seqs = seqs[n:]
+		var chunk []*sequence
+		for i := range some {
+			chunk = append(chunk, seqs[i*each+lo:i*each+hi]...)
+		}
+		for i, token := range w.choose(w.prompts(chunk, some, w.o.MaxNewTokens), chunk) {
+			next[i/(hi-lo)*each+lo+i%(hi-lo)] = token
+		}
 	}
 	return next, nil
 }
 
+// systemsOf lists the members that have sequences, in order.
+func systemsOf(members lora.Members, seqs []*sequence) (some []*lora.Member) {
+	for _, s := range seqs {
+		if m := members[s.who]; len(some) == 0 || some[len(some)-1] != m {
+			some = append(some, m)
+		}
+	}
+	return some
+}
+
+// prompts is the batch of the sequences' prompts, with empty caches that hold more tokens; each of some systems has the same.
+func (w *writer) prompts(seqs []*sequence, some []*lora.Member, more int) *model.Batch {
+	b := &model.Batch{Tape: tensor.NewScratch()}
+	for _, s := range seqs {
+		s.kv = w.m.NewKV(len(s.sample.IDs) + more)
+		b.Samples = append(b.Samples, s.sample)
+		b.KV = append(b.KV, s.kv)
+		b.Tail = append(b.Tail, 1)
+	}
+	if w.members.Even(some...); len(some) > 1 {
+		samples := b.Samples[:len(seqs)/len(some)]
+		b.Features = w.members.Features(w.m, samples, b.Tape, func() *tensor.Tensor { return w.m.Vision(samples, b.Tape) }, some...)
+	}
+	return b
+}
+
 // choose runs a batch and picks each sequence's next token from its row of logits (len(seqs), V).
-func choose(m model.Model, b *model.Batch, seqs []*sequence) []int32 {
+func (w *writer) choose(b *model.Batch, seqs []*sequence) []int32 {
 	defer b.Tape.Release()
-	logits := m.Logits(m.Hidden(b))
-	if barred := m.Info().Barred; len(barred) > 0 && b.Samples == nil {
+	logits := w.m.Logits(w.m.Hidden(b))
+	if barred := w.m.Info().Barred; len(barred) > 0 && b.Samples == nil {
 		all := ops.Floats(logits)
 		bar(all, logits.Dim(-1), barred)
 		logits.SetFloats(all)

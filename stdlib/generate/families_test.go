@@ -37,7 +37,7 @@ func TestFamilies(t *testing.T) {
 			for k, e := range g.Examples {
 				s := &sequence{sample: modeltest.Encode(t, m, e, false)}
 				o := Options{MaxNewTokens: g.BeamTokens, Beams: g.BeamCount}.filled()
-				if err := beams(context.Background(), m, o, []*sequence{s}); err != nil {
+				if err := solo(m, o).beams(context.Background(), []*sequence{s}); err != nil {
 					t.Fatal(err)
 				}
 				want := e.Beams

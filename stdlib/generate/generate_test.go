@@ -71,11 +71,12 @@ func TestTransformers(t *testing.T) {
 		}
 		o := Options{MaxNewTokens: 64, Beams: run.Beams, LengthPower: run.Power}.filled()
 		s := &sequence{sample: sample}
-		search := write
+		w := solo(m, o)
+		search := w.write
 		if run.Beams > 1 {
-			search = beams
+			search = w.beams
 		}
-		if err := search(context.Background(), m, o, []*sequence{s}); err != nil {
+		if err := search(context.Background(), []*sequence{s}); err != nil {
 			t.Fatal(err)
 		}
 		if !slices.Equal(s.out, run.Tokens) {

@@ -3,7 +3,8 @@
 // It knows decoding: which token comes next, when a caption ends, and how to run many at once. It does not know model
 // families (models/model), how adapters are applied (lora), or how captions are scored.
 //
-// A caption does not depend on the batch it was written in, nor on the number of threads.
+// Systems of one base write in one batch. A caption does not depend on the other systems, on the batch it was written in,
+// nor on the number of threads.
 package generate
 
 import (

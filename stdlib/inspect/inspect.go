@@ -180,6 +180,10 @@ func parameters(m model.Model) []named {
 				prefix = fmt.Sprintf("%s.adapter_%d", prefix, i)
 			}
 			out = append(out, named{prefix + ".lora_A.weight", a.A.T()}, named{prefix + ".lora_B.weight", a.B.T()})
+			if a.Magnitude != nil {
+				a.Gain = nil // computed in each pass, so that a gradient reaches the magnitude
+				out = append(out, named{prefix + ".lora_magnitude_vector", a.Magnitude.T()})
+			}
 		}
 	}
 	return out

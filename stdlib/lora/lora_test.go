@@ -45,9 +45,9 @@ func mistral(t *testing.T) model.Model {
 // TestCounts holds adapter sizes against those that spec/peft.md derives from the paper's Table 3.
 func TestCounts(t *testing.T) {
 	m := mistral(t)
-	language := Paper()
+	language := Targeted()
 	language.Towers = []model.Tower{model.Language}
-	vision := Paper()
+	vision := Targeted()
 	vision.Towers = []model.Tower{model.Vision}
 	vision.TargetModules = vision.TargetModules[:3]
 	for _, c := range []struct {
@@ -55,9 +55,11 @@ func TestCounts(t *testing.T) {
 		config Config
 		want   int64
 	}{
-		{"paper", Paper(), 40_108_032},
+		{"paper", Targeted(), 40_108_032},
 		{"its language part", language, 37_748_736},
 		{"its leak into CLIP", vision, 2_359_296},
+		{"extended", Extended(), 98_467_840},
+		{"hybrid, with 64 rows of padding in head and embeddings", Hybrid(), 350_650_368 + 2*64*4096},
 	} {
 		p, err := Resolve(m, c.config)
 		if err != nil {
@@ -115,7 +117,7 @@ func TestResolveErrors(t *testing.T) {
 		{Config{TargetRegexp: `(`}, `TargetRegexp "("`},
 		{Config{TargetRegexp: `x`, TargetModules: []string{"q_proj"}}, "are both set"},
 		{Config{TargetModules: []string{"q_proj"}, Exclude: []string{"lm_heads"}}, `exclusion "lm_heads" matches no linear layer`},
-		{Config{TargetModules: []string{"linear_1"}, Towers: []model.Tower{model.Language}}, "no layer is left by Towers, Layers and Exclude"},
+		{Config{TargetModules: []string{"linear_1"}, Towers: []model.Tower{model.Language}}, "no layer is left by Towers, Layers, ModulesToSave and Exclude"},
 		{Config{TargetModules: []string{"q_proj"}, Layers: []int{7}}, "no layer is left"},
 		{Config{Towers: []model.Tower{"text"}}, `unknown "text"; known: language, vision, connector`},
 		{Config{Rank: -1}, "Rank is -1"},
@@ -284,10 +286,10 @@ func TestAttachErrors(t *testing.T) {
 			"target_modules names gate_proj, for which adapter_model.safetensors has no tensors"},
 		{"no tensors", "grouped", rewrite(t, golden, same, func(string) bool { return false }), "holds no adapter tensors"},
 		{"other tensors", "grouped", rewrite(t, golden, func(s string) string { return strings.Replace(s, "lora_A", "lora_C", 1) }, nil), "is neither a lora_A nor a lora_B"},
-		{"DoRA", "grouped", config(func(j map[string]any) { j["use_dora"] = true }), "use_dora is not supported"},
+		{"DoRA", "grouped", config(func(j map[string]any) { j["use_dora"] = true }), "has no lora_magnitude_vector, and use_dora is true"},
 		{"other method", "grouped", config(func(j map[string]any) { j["peft_type"] = "IA3" }), `peft_type is "IA3"; only "LORA"`},
-		{"saved modules", "grouped", config(func(j map[string]any) { j["modules_to_save"] = []string{"lm_head"} }), "modules_to_save [lm_head] is not supported"},
-		{"biases", "grouped", config(func(j map[string]any) { j["bias"] = "all" }), `bias is "all"`},
+		{"saved modules", "grouped", config(func(j map[string]any) { j["modules_to_save"] = []string{"lm_head"} }), "modules_to_save names lm_head, whose parameter lm_head.weight adapter_model.safetensors lacks"},
+		{"biases", "grouped", config(func(j map[string]any) { j["bias"] = "some" }), `bias is "some"`},
 		{"nothing there", "grouped", t.TempDir(), "adapter_config.json: no such file"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -512,7 +514,7 @@ func TestMatches(t *testing.T) {
 	skeleton := func() (model.Model, error) { return mistral(t), nil }
 	base := step.New(&step.Op{Name: "test"}, nil)
 	s := model.NewSystems(model.System{Base: base, Skeleton: skeleton}).As("system", "LLaVA")
-	v, err := Matches(s, Paper()).View(nil)
+	v, err := Matches(s, Targeted()).View(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

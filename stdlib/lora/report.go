@@ -12,12 +12,12 @@ import (
 // runs no step.
 type Report struct {
 	systems model.Systems
-	config  Config
+	choice  Choice
 }
 
 // Matches is the report of the layers that a configuration would adapt in each
 // of the systems: towers, names, shapes, counts and shares.
-func Matches(systems model.Systems, c Config) Report { return Report{systems, c} }
+func Matches(systems model.Systems, c Choice) Report { return Report{systems, c} }
 
 // Refs is empty: a report needs no artifact.
 func (r Report) Refs() []step.Ref { return nil }
@@ -36,7 +36,11 @@ func (r Report) View([]string) (view.View, error) {
 		if err != nil {
 			return nil, err
 		}
-		p, err := Resolve(m, r.config)
+		c, err := r.choice.For(s)
+		if err != nil {
+			return nil, err
+		}
+		p, err := Resolve(m, c)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", s.Name(), err)
 		}

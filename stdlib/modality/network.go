@@ -1,6 +1,7 @@
 package modality
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -88,7 +89,7 @@ func (n *network) begin(ctx *step.Context, weights string) error {
 	if len(body) < len(nn.State(n.net)) {
 		ctx.Logf("the head of %s is for other classes; a new one is drawn for %d: %q", weights, len(n.Classes), n.Classes)
 	}
-	if err := model.LoadWeights(dev, a, body, names); err != nil {
+	if err := model.LoadWeights(ctx, a, body, names); err != nil {
 		return errors.Join(err, a.Close())
 	}
 	for _, p := range body {
@@ -136,7 +137,7 @@ func openNetwork(dir string, dev *ops.Device) (*network, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := model.LoadWeights(dev, a, nn.State(n.net), plain); err != nil {
+	if err := model.LoadWeights(ops.With(context.Background(), dev), a, nn.State(n.net), plain); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
 	return &n, nil

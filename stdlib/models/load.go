@@ -72,16 +72,17 @@ var loadOp = &step.Op{Name: "models.Load", Version: "1",
 // "org/name" of a repository in the Hugging Face cache (HF_HOME), optionally
 // with "@revision". The result is a list of one, labelled system=ref's last part.
 // With ConfigOnly the configuration is enough, and all that can be had; PadToSquare
-// changes how a LLaVA-1.5 sees pictures.
+// changes how a LLaVA-1.5 sees pictures; Quantize(NF4) holds the weights in 4 bits. A
+// checkpoint that bitsandbytes has quantised is read as it is.
 func Load(ref string, options ...Option) model.Systems {
 	label := frame.Labels{}.Set("system", filepath.Base(ref))
-	only, pad, err := readOptions(options)
+	o, err := readOptions(options)
 	if err != nil {
 		return model.NewSystems(model.System{Labels: label, Base: step.Bad(loadOp, err)})
 	}
-	if only {
+	if o.only {
 		config, err := findConfig(ref)
-		return configOnly(label, ref, config, err)
+		return o.quantized(configOnly(label, ref, config, err))
 	}
 	if step.Current().Rehearse && ref != TinyLLaVA {
 		return rehearsed(label, ref)
@@ -89,7 +90,7 @@ func Load(ref string, options ...Option) model.Systems {
 	bad := func(err error) model.Systems {
 		return model.NewSystems(model.System{Labels: label, Base: step.Bad(loadOp, err)})
 	}
-	p := loadParams{Ref: ref, Pad: pad}
+	p := loadParams{Ref: ref, Pad: o.pad}
 	var config []byte
 	if ref == TinyLLaVA {
 		p.Digest, config, err = embedded()
@@ -105,19 +106,27 @@ func Load(ref string, options ...Option) model.Systems {
 	}
 	if m, err := f.New(config); err != nil {
 		return bad(fmt.Errorf("checkpoint %s: %w", ref, err))
-	} else if _, err := padded(m, pad); err != nil {
+	} else if _, err := stored(m, config); err != nil {
+		return bad(fmt.Errorf("checkpoint %s: %w", ref, err))
+	} else if _, err := padded(m, o.pad); err != nil {
 		return bad(fmt.Errorf("checkpoint %s: models.PadToSquare: %w", ref, err))
 	}
-	return model.NewSystems(model.System{
+	return o.quantized(model.NewSystems(model.System{
 		Labels: label, Base: step.New(loadOp, p),
 		Skeleton: skeleton(f, p.Path, config),
-	})
+	}))
 }
 
 // skeleton builds the model without weights, with what the files in dir, if any, say of its images. It reads them once.
 func skeleton(f model.Family, dir string, config []byte) func() (model.Model, error) {
 	if f.Plan == nil || dir == "" {
-		return func() (model.Model, error) { return f.New(config) }
+		return func() (model.Model, error) {
+			m, err := f.New(config)
+			if err != nil {
+				return nil, err
+			}
+			return stored(m, config)
+		}
 	}
 	plan := sync.OnceValues(func() (model.Model, error) { return f.Plan(dir) })
 	return func() (model.Model, error) {
@@ -125,7 +134,7 @@ func skeleton(f model.Family, dir string, config []byte) func() (model.Model, er
 		if err != nil {
 			return nil, err
 		}
-		return m.Share(), nil
+		return stored(m.Share(), config)
 	}
 }
 
@@ -218,6 +227,7 @@ func runLoad(ctx *step.Context, dir string) error {
 // Dir is the directory of the checkpoint that a base step stands for, while a
 // step that has it among its inputs runs.
 func Dir(ctx *step.Context, base step.Ref) string {
+	base, _ = unquantised(base)
 	if p, ok := base.Step().Params.(loadParams); ok && p.Path != "" {
 		return p.Path
 	}
@@ -227,22 +237,48 @@ func Dir(ctx *step.Context, base step.Ref) string {
 // Open loads the base checkpoint of a system. Steps of one run share the
 // weights; the returned model's adapter slots are the caller's own.
 func Open(ctx *step.Context, base step.Ref) (model.Model, error) {
+	base, q := unquantised(base)
 	if base.Step().Op == configOp {
 		return nil, errConfigOnly
 	}
-	dir := Dir(ctx, base)
-	m, err := ctx.Once("models.Open:"+dir, func() (any, error) {
-		f, _, err := familyIn(dir)
+	dir, key := Dir(ctx, base), "models.Open:"
+	if q != nil {
+		key += fmt.Sprintf("%s %q:", q.Format, q.Keep)
+	}
+	m, err := ctx.Once(key+dir, func() (any, error) {
+		f, config, err := familyIn(dir)
 		if err != nil {
 			return nil, err
 		}
-		return f.Open(ctx, dir)
+		if q == nil {
+			return f.Open(ctx, dir)
+		}
+		return openQuantised(ctx, f, dir, config, q)
 	})
 	if err != nil {
 		return nil, err
 	}
 	p, _ := base.Step().Params.(loadParams)
 	return padded(m.(model.Model).Share(), p.Pad)
+}
+
+// openQuantised opens a checkpoint whose weights are quantised on the way.
+func openQuantised(ctx *step.Context, f model.Family, dir string, config []byte, p *quantParams) (model.Model, error) {
+	q, err := quantisation(p.Format, p.Keep)
+	if err != nil {
+		return nil, err
+	}
+	m, err := f.New(config)
+	if err == nil {
+		m, err = stored(m, config)
+	}
+	if err == nil {
+		err = quantise(m, q)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("models: %s: %w", dir, err)
+	}
+	return f.Open(model.WithForms(ctx, model.Forms(m), ctx.Progress), dir)
 }
 
 // padded is m, or with pad m as it pads pictures to a square.
@@ -274,6 +310,7 @@ func Cross(systems model.Systems, key string, values ...string) model.Systems {
 // recipe gives it, of a directory its last part, and "" of a base that is no
 // loaded checkpoint. It holds no path of this machine.
 func Name(base step.Ref) string {
+	base, _ = unquantised(base)
 	p, ok := base.Step().Params.(loadParams)
 	if !ok {
 		return ""

@@ -80,12 +80,12 @@ func configOnly(label frame.Labels, ref string, config []byte, err error) model.
 	if err != nil {
 		return bad(fmt.Errorf("config.json: %w", err))
 	}
-	if _, err := f.New(config); err != nil {
+	if _, err := skeleton(f, "", config)(); err != nil {
 		return bad(err)
 	}
 	return model.NewSystems(model.System{
 		Labels: label, Base: step.New(configOp, configParams{ref, string(config)}),
-		Skeleton: func() (model.Model, error) { return f.New(config) },
+		Skeleton: skeleton(f, "", config),
 	})
 }
 
@@ -112,8 +112,8 @@ func findConfig(ref string) ([]byte, error) {
 // (LVLM, SVLM, baseline). With ConfigOnly nothing but their configurations is needed; otherwise each must be in the
 // Hugging Face cache, and the baselines, which nobody has published, are left out: see Baselines.
 func Paper(options ...Option) model.Systems {
-	only, pad, err := readOptions(options)
-	if err == nil && pad {
+	o, err := readOptions(options)
+	if err == nil && o.pad {
 		err = errors.New("models.PadToSquare is for one checkpoint of LLaVA-1.5: give it to models.Load")
 	}
 	var out []model.Systems
@@ -122,29 +122,48 @@ func Paper(options ...Option) model.Systems {
 		switch {
 		case err != nil:
 			out = append(out, model.NewSystems(model.System{Labels: label, Base: step.Bad(configOp, err)}))
-		case only:
+		case o.only:
 			config, err := c.config()
-			out = append(out, configOnly(label, c.System, config, err))
+			out = append(out, o.quantized(configOnly(label, c.System, config, err)))
 		case c.Checkpoint != "":
-			out = append(out, Load(c.Checkpoint).As("system", c.System).As("group", c.Group))
+			out = append(out, o.quantized(Load(c.Checkpoint)).As("system", c.System).As("group", c.Group))
 		}
 	}
 	return model.Join(out...)
 }
 
 // readOptions tells which options are set, and reports what is no option.
-func readOptions(options []Option) (configOnly, padToSquare bool, err error) {
+func readOptions(options []Option) (set optionSet, err error) {
 	for _, o := range options {
-		switch o {
-		case ConfigOnly:
-			configOnly = true
-		case PadToSquare:
-			padToSquare = true
+		text, quant := strings.CutPrefix(string(o), quantizePrefix)
+		switch {
+		case o == ConfigOnly:
+			set.only = true
+		case o == PadToSquare:
+			set.pad = true
+		case quant && set.quant != nil:
+			return set, errors.New("models.Quantize is given twice")
+		case quant:
+			set.quant = strings.Fields(text)
 		default:
-			return false, false, fmt.Errorf("option %q; known: models.ConfigOnly, models.PadToSquare", string(o))
+			return set, fmt.Errorf("option %q; known: models.ConfigOnly, models.PadToSquare, models.Quantize", string(o))
 		}
 	}
-	return configOnly, padToSquare, nil
+	return set, nil
+}
+
+// optionSet is which options are set.
+type optionSet struct {
+	only, pad bool
+	quant     []string // of Quantize: the format and what is kept
+}
+
+// quantized is the systems as Quantize asks.
+func (o optionSet) quantized(s model.Systems) model.Systems {
+	if len(o.quant) == 0 {
+		return s
+	}
+	return Quantized(s, Format(o.quant[0]), o.quant[1:]...)
 }
 
 // errConfigOnly is why a system without weights cannot be opened.

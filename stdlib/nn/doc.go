@@ -18,5 +18,8 @@
 // A slice's elements are called 0, 1, …; with a tag that ends in #, such as
 // "denselayer#", denselayer1, denselayer2, …
 //
+// Several sets of adapters can stand in the slots at once and share passes:
+// each serves its Part of the rows.
+//
 // A nil field is a layer that this configuration lacks (a bias, a tied head).
 package nn

@@ -1,6 +1,8 @@
 package nn
 
 import (
+	"slices"
+
 	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
 )
@@ -13,7 +15,7 @@ type Linear struct {
 	// Transposed is how GPT-2's Conv1D stores its weight: y = x·W + b.
 	Transposed bool
 
-	Adapters []*LoRA // the LoRA slot: added in this order
+	Adapters []*LoRA // the LoRA slot: added in this order, each to its Part of the rows
 }
 
 // NewLinear returns a layer of in -> out features.
@@ -27,7 +29,9 @@ func NewLinear(in, out int, bias bool) *Linear {
 
 // NewConv1D returns a layer of in -> out features whose weight is stored as GPT-2's Conv1D stores it.
 func NewConv1D(in, out int) *Linear {
-	return &Linear{Weight: NewParam(InitNormal, in, out), Bias: NewParam(InitZeros, out), Transposed: true}
+	l := &Linear{Weight: NewParam(InitNormal, in, out), Bias: NewParam(InitZeros, out), Transposed: true}
+	l.Weight.Transposed = true
+	return l
 }
 
 // In is the number of input features.
@@ -49,21 +53,20 @@ func (l *Linear) Forward(x *tensor.Tensor) *tensor.Tensor {
 	if l.Bias != nil {
 		bias = l.Bias.T()
 	}
+	rows := x.Numel() / l.In()
+	as := l.serving(rows)
+	if slices.ContainsFunc(as, func(a serving) bool { return a.Magnitude != nil && (a.lo > 0 || a.hi < rows) }) {
+		return l.apart(x, bias, as, rows)
+	}
+	return l.adapted(x, bias, as, rows)
+}
+
+// base is x·Wᵀ + bias without adapters.
+func (l *Linear) base(x, bias *tensor.Tensor) *tensor.Tensor {
 	if l.Transposed {
-		y := ops.MatMul(x, l.Weight.T(), bias) // (..., out)
-		for _, a := range l.Adapters {
-			y = ops.Add(y, a.Forward(x))
-		}
-		return y
+		return ops.MatMul(x, l.Weight.T(), bias) // (..., out)
 	}
-	if len(l.Adapters) == 0 {
-		return ops.Linear(x, l.Weight.T(), bias) // (..., out)
-	}
-	y := ops.LinearLoRA(x, l.Weight.T(), bias, l.Adapters[0].adapter()) // (..., out)
-	for _, a := range l.Adapters[1:] {
-		y = ops.Add(y, a.Forward(x))
-	}
-	return y
+	return ops.Linear(x, l.Weight.T(), bias) // (..., out)
 }
 
 // Noise drives dropout during training: the counter-based generator's seed and
@@ -73,32 +76,6 @@ func (l *Linear) Forward(x *tensor.Tensor) *tensor.Tensor {
 type Noise struct {
 	Seed uint64
 	Pass uint64 // distinct for every micro-batch of a run
-}
-
-// LoRA is one low-rank adapter of a Linear: scale·B(A(dropout(x))) (Hu et al., 2021).
-type LoRA struct {
-	A, B    *Param // (rank, in), (out, rank); f32
-	Scale   float32
-	Dropout float64
-	Stream  uint64 // number of the adapted layer within the model
-	Noise   *Noise // shared by the model's adapters; nil at inference
-}
-
-// adapter is the LoRA as the kernels take it, with this pass's dropout.
-func (a *LoRA) adapter() ops.Adapter {
-	k := ops.Adapter{A: a.A.T(), B: a.B.T(), Scale: a.Scale}
-	if a.Dropout > 0 && a.Noise != nil {
-		// The pass goes into the generator's key, the layer into its counter, 2^40 draws apart.
-		k.Drop, k.Seed, k.Offset = float32(a.Dropout), mix(a.Noise.Seed^mix(a.Noise.Pass)), a.Stream<<40
-	}
-	return k
-}
-
-// Forward maps x (..., in) to what is added to the layer's output (..., out).
-func (a *LoRA) Forward(x *tensor.Tensor) *tensor.Tensor {
-	k := a.adapter()
-	h := ops.Linear(ops.Dropout(x, k.Drop, k.Seed, k.Offset), k.A, nil) // (..., R)
-	return ops.Scale(ops.Linear(h, k.B, nil), k.Scale)
 }
 
 // Embedding is a table of rows, one per token.

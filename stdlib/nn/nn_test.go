@@ -170,6 +170,112 @@ func TestLinearWithAdapters(t *testing.T) {
 	}
 }
 
+// TestParts: adapters that share a pass give each its piece of the rows the bits of a pass alone, whatever stands before
+// them in the slot.
+func TestParts(t *testing.T) {
+	const in, out, each = 6, 5, 4
+	dev, drawn := ops.CPU(), 0
+	fill := func(dims ...int) *Param {
+		drawn++
+		p := NewParam(InitNormal, dims...)
+		p.Tensor = dev.FromFloats(p.Draw(NewRandom(uint64(drawn), "test"), 1), dims...)
+		return p
+	}
+	adapter := func(part *Part) *LoRA {
+		return &LoRA{A: fill(2+drawn%3, in), B: fill(out, 2+(drawn-1)%3), Scale: 2, Dropout: 0.3, Stream: uint64(drawn), Noise: &Noise{Seed: 3}, Part: part}
+	}
+	for _, transposed := range []bool{false, true} {
+		l := &Linear{Weight: fill(out, in), Bias: fill(out), Transposed: transposed}
+		if transposed {
+			l.Weight = fill(in, out)
+		}
+		parts := []*Part{{2, 3, 4}, {0, 1, 4}, {3, 3, 4}, {3, 4, 4}} // piece 1 has no adapter, and one adapter no piece
+		own := [][]*LoRA{{adapter(parts[0]), adapter(parts[0])}, {adapter(parts[1])}, {adapter(parts[2])}, {adapter(parts[3])}}
+		dora := func(a *LoRA, drop float64) *LoRA {
+			a.Dropout, a.Magnitude = drop, fill(out)
+			return a
+		}
+		for k, frozen := range [][]*LoRA{nil, {adapter(nil)}, {dora(adapter(nil), 0)}, nil} {
+			for _, a := range frozen {
+				a.Noise = nil
+			}
+			if k == 3 { // DoRA among them, with dropout and without, alone and behind another
+				dora(own[0][1], 0.3)
+				dora(own[1][0], 0)
+				dora(own[3][0], 0.3)
+			}
+			x := fill(4, each, in).T()
+			run := func(x *tensor.Tensor, adapters []*LoRA) (y, dx []float32, grads [][]float32) {
+				l.Adapters = append(slices.Clone(frozen), adapters...)
+				for _, a := range adapters {
+					for _, p := range trainable(a) {
+						p.Tensor.SetRequiresGrad(true)
+						p.Tensor.DropGrad()
+					}
+				}
+				x = dev.FromFloats(ops.Floats(x), x.Shape()...)
+				x.SetRequiresGrad(true)
+				tape := tensor.NewTape()
+				defer tape.Release()
+				r := l.Forward(tape.Track(x))
+				y = ops.Floats(r)
+				tape.Backward(ops.Sum(ops.Mul(r, r)))
+				for _, a := range adapters {
+					for _, p := range trainable(a) {
+						if g := p.Tensor.Grad(); g != nil {
+							grads = append(grads, ops.Floats(g))
+						} else {
+							grads = append(grads, nil)
+						}
+					}
+				}
+				return y, ops.Floats(x.Grad()), grads
+			}
+			y, dx, grads := run(x, slices.Concat(own...))
+			at := 0
+			for i, adapters := range own {
+				p := *parts[i]
+				n := 0
+				for _, a := range adapters {
+					n += len(trainable(a))
+				}
+				if p.Lo < p.Hi {
+					*parts[i] = Part{0, 1, 1}
+					wantY, wantX, want := run(x.Rows(p.Lo, p.Hi), adapters)
+					*parts[i] = p
+					if !slices.Equal(y[p.Lo*each*out:p.Hi*each*out], wantY) || !slices.Equal(dx[p.Lo*each*in:p.Hi*each*in], wantX) {
+						t.Errorf("transposed %t, case %d, piece %d: other bits than alone", transposed, k, i)
+					}
+					for j := range want {
+						if !slices.Equal(grads[at+j], want[j]) {
+							t.Errorf("transposed %t, case %d, piece %d: gradient %d has other bits than alone", transposed, k, i, j)
+						}
+					}
+				}
+				at += n
+			}
+			wantY, _, _ := run(x.Rows(1, 2), nil)
+			if !slices.Equal(y[each*out:2*each*out], wantY) {
+				t.Error("a piece without an adapter is changed")
+			}
+		}
+	}
+	defer func() {
+		if r := recover(); r == nil || !strings.Contains(r.(string), "nn: 4 rows in pieces [0, 1) of 3") {
+			t.Errorf("%v", r)
+		}
+	}()
+	(&Part{0, 1, 3}).rows(4)
+}
+
+// trainable are the parameters of an adapter.
+func trainable(a *LoRA) []*Param {
+	if a.Magnitude == nil {
+		return []*Param{a.A, a.B}
+	}
+	return []*Param{a.A, a.B, a.Magnitude}
+}
+
 // TestDropoutKeepsTheMean and differs between passes and layers.
 func TestDropoutKeepsTheMean(t *testing.T) {
 	dev := ops.CPU()

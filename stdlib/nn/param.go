@@ -3,6 +3,7 @@ package nn
 import (
 	"fmt"
 
+	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
 )
 
@@ -25,6 +26,12 @@ type Param struct {
 	Init   Init           // how Randomize draws it
 	Std    float64        // standard deviation of InitNormal; 0: the caller's default
 	Wide   bool           // held in f32 whatever the file has: vectors, which cost nothing
+
+	// Form is how a Linear's weight is held quantised; nil: as it is stored. Packed says that the checkpoint holds it so.
+	Form   *ops.Form
+	Packed bool
+	// Transposed is a weight (in, out) of GPT-2's Conv1D: quantised as (out, in).
+	Transposed bool
 
 	// Buffer is state that a checkpoint holds beside the parameters and that no optimiser changes, such as running
 	// statistics. Params leaves it out.

@@ -36,8 +36,8 @@ func State(root any) []Named { return tensors(root, func(*Param) bool { return t
 func tensors(root any, wanted func(*Param) bool) []Named {
 	var out []Named
 	seen := map[*Param]bool{}
-	walk(reflect.ValueOf(root), "", func(path string, v any) {
-		if p, ok := v.(*Param); ok && wanted(p) && !seen[p] {
+	walk(reflect.ValueOf(root), "", func(path string, v reflect.Value) {
+		if p, ok := v.Interface().(*Param); ok && wanted(p) && !seen[p] {
 			seen[p] = true
 			out = append(out, Named{path, p})
 		}
@@ -48,8 +48,8 @@ func tensors(root any, wanted func(*Param) bool) []Named {
 // Linears lists the Linear layers under root in the order of its fields.
 func Linears(root any) []NamedLinear {
 	var out []NamedLinear
-	walk(reflect.ValueOf(root), "", func(path string, v any) {
-		if l, ok := v.(*Linear); ok {
+	walk(reflect.ValueOf(root), "", func(path string, v reflect.Value) {
+		if l, ok := v.Interface().(*Linear); ok {
 			out = append(out, NamedLinear{path, l})
 		}
 	})
@@ -60,22 +60,57 @@ func Linears(root any) []NamedLinear {
 // names an adapter's targets can mean.
 func Modules(root any) []string {
 	var out []string
-	walk(reflect.ValueOf(root), "", func(path string, v any) {
-		if _, ok := v.(*Param); !ok && path != "" {
+	walk(reflect.ValueOf(root), "", func(path string, v reflect.Value) {
+		if _, ok := v.Interface().(*Param); !ok && path != "" {
 			out = append(out, path)
 		}
 	})
 	return out
 }
 
+// Places lists every place in the tree where a parameter stands, a tied one once for each of its names.
+func Places(root any) []Named {
+	var out []Named
+	walk(reflect.ValueOf(root), "", func(path string, v reflect.Value) {
+		if p, ok := v.Interface().(*Param); ok && !p.Buffer {
+			out = append(out, Named{path, p})
+		}
+	})
+	return out
+}
+
+// Own is the parameter at the place of that name, for itself: one that stands in several places (a tied head) is replaced
+// there by a new one with the same tensor. It reports whether there is such a place.
+func Own(root any, name string) (*Param, bool) {
+	var at reflect.Value
+	places := map[*Param]int{}
+	walk(reflect.ValueOf(root), "", func(path string, v reflect.Value) {
+		if p, ok := v.Interface().(*Param); ok {
+			if places[p]++; path == name {
+				at = v
+			}
+		}
+	})
+	if !at.IsValid() {
+		return nil, false
+	}
+	p := at.Interface().(*Param)
+	if places[p] > 1 {
+		own := *p
+		p = &own
+		at.Set(reflect.ValueOf(p))
+	}
+	return p, true
+}
+
 // walk visits every tagged value under v, parents first.
-func walk(v reflect.Value, path string, visit func(string, any)) {
+func walk(v reflect.Value, path string, visit func(string, reflect.Value)) {
 	switch v.Kind() {
 	case reflect.Pointer:
 		if v.IsNil() {
 			return
 		}
-		visit(path, v.Interface())
+		visit(path, v)
 		if v.Type() == reflect.TypeFor[*Param]() {
 			return
 		}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sort"
+	"unsafe"
 )
 
 // maxHeader is the longest header that the reference implementation accepts.
@@ -41,6 +42,7 @@ type Archive struct {
 	tensors  map[string]entry
 	metadata map[string]string
 	closers  []func() error
+	maps     [][]byte // of files, as MapFile gives them
 }
 
 type entry struct {
@@ -70,6 +72,29 @@ func (a *Archive) Put(info Info, data []byte) error {
 func (a *Archive) Own(file string, f func() error) {
 	a.files = append(a.files, file)
 	a.closers = append(a.closers, f)
+}
+
+// OwnMap is Own of a file that is mapped as data.
+func (a *Archive) OwnMap(file string, data []byte, f func() error) {
+	a.Own(file, f)
+	a.maps = append(a.maps, data)
+}
+
+// Forget says that a tensor's bytes will not be read soon: of a mapped file they leave the process's memory, and come
+// back from the file when they are read again.
+func (a *Archive) Forget(name string) {
+	data := a.tensors[name].data
+	if len(data) == 0 {
+		return
+	}
+	at := uintptr(unsafe.Pointer(unsafe.SliceData(data)))
+	for _, m := range a.maps {
+		if from := uintptr(unsafe.Pointer(unsafe.SliceData(m))); len(m) > 0 && at >= from && at+uintptr(len(data)) <= from+uintptr(len(m)) {
+			off := int(at - from)
+			forget(m, off, off+len(data))
+			return
+		}
+	}
 }
 
 // Open maps the file at path. Given a directory it opens model.safetensors there,
@@ -108,7 +133,7 @@ func openFile(path string) (*Archive, error) {
 		return nil, fmt.Errorf("safetensors: %w", err)
 	}
 	a := New(path)
-	a.Own(path, closer)
+	a.OwnMap(path, data, closer)
 	if err := a.parse(data); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}

@@ -71,6 +71,7 @@ func OpenIndex(index string, open func(path string) (*Archive, error)) (*Archive
 func (a *Archive) join(part *Archive, want []string) error {
 	a.files = append(a.files, part.files...)
 	a.closers = append(a.closers, part.closers...)
+	a.maps = append(a.maps, part.maps...)
 	for k, v := range part.metadata {
 		a.metadata[k] = v
 	}

@@ -5,10 +5,9 @@
 // A metric is a value made by a function of this package: ROUGE1, ROUGE2,
 // ROUGEL, ConceptF1, Modality, Component, Func; Offline is the set that needs no network.
 // BERTScore, BLEURT and AlignScore read checkpoints, each in a step of its own
-// (network.go).
+// (network.go), and so does Similarity, which compares the caption with the
+// image itself (package score/dual).
 // BestConstant is the baseline that looks at no image.
-// Similarity compares the caption with the image itself, by a dual encoder
-// (package score/dual).
 //
 // It knows: metrics, the lexicon of radiology terms behind component accuracy
 // (lexicon.yaml), baselines made of captions alone. It does not know: systems,

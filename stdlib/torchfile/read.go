@@ -21,7 +21,7 @@ func Open(path string) (*safetensors.Archive, error) {
 		return nil, fmt.Errorf("torch file: %w", err)
 	}
 	a := safetensors.New(path)
-	a.Own(path, unmap)
+	a.OwnMap(path, data, unmap)
 	if err := readInto(a, path, data); err != nil {
 		return nil, errors.Join(fmt.Errorf("torch file: %s: %w", path, err), a.Close())
 	}

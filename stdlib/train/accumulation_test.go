@@ -28,32 +28,33 @@ func TestAccumulatedGradients(t *testing.T) {
 			var grads []map[string][]float32
 			op := &step.Op{Name: "test.gradients", Version: "1", Run: func(ctx *step.Context, _ string) error {
 				c := Config{}.filled()
-				m, train, valid, err := openFull(ctx, c)
+				m, examples, valid, err := openFull(ctx, c)
 				if err != nil {
 					return err
 				}
-				tr, err := newTrainer(ctx, c, whole(m, c, []model.Tower{model.Language, model.Connector}), train, valid)
+				tr, err := newTrainer(ctx, c, whole(m, c, []model.Tower{model.Language, model.Connector}))
 				if err != nil {
 					return err
 				}
+				crew := newCrew(examples, valid, tr)
 				lengths := map[int]bool{}
 				for _, per := range []int{6, 1, 2, 4} {
 					var group []batch
 					tokens := 0
 					for lo := 0; lo < 6; lo += per {
 						at := []int{0, 1, 2, 3, 4, 5}[lo:min(6, lo+per)]
-						b := train.batch(at)
+						b := examples.batch(at)
 						if b.err != nil {
 							return b.err
 						}
-						n := tr.tokens(b)
+						n := crew.tokens(b)
 						if per == 1 {
 							lengths[n] = true
 						}
 						tokens += n
 						group = append(group, b)
 					}
-					loss = append(loss, tr.gradients(group, tokens))
+					loss = append(loss, crew.gradients([]*trainer{tr}, group, tokens)...)
 					g := map[string][]float32{}
 					for _, p := range tr.opt.params {
 						if x := p.t.Grad(); x != nil {

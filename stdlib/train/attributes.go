@@ -45,43 +45,39 @@ var attributesOp = &step.Op{Name: "train.Attributes", Version: "1", Seeded: true
 		if len(p.Names) == 0 {
 			errs = append(errs, errNoAttributes)
 		}
-		return errs
+		return append(errs, checkFloats(p.Skeleton)...)
 	},
 	Cost: func(s step.Step) step.Cost {
 		p := s.Params.(attributesParams)
-		return cost(s, p.Config, p.Skeleton, fmt.Sprint(p.Names), func(m model.Model, dev *ops.Device) (job, error) {
+		return cost(s, p.Config, p.Skeleton, fmt.Sprint(p.Names), func(m model.Model, dev *ops.Device) ([]*trainer, error) {
 			m = m.Trainable()
 			var heads []*head
 			for _, name := range p.Names {
 				heads = append(heads, blankHead(dev, name, make([]string, guessClasses), m.Info().VisionHidden))
 			}
-			return attributeJob(m, heads, func(_ *head, _ *source, at []int) []int32 { return make([]int32, len(at)) }), nil
+			return alone(dev, p.Config, attributeJob(m, heads, func(_ *head, _ *source, at []int) []int32 { return make([]int32, len(at)) }), nil)
 		})
 	},
 	Run: func(ctx *step.Context, dir string) error {
 		p := ctx.Step().Params.(attributesParams)
 		c := p.Config.filled()
-		m, train, valid, err := openFull(ctx, c)
+		m, examples, valid, err := openFull(ctx, c)
 		if err != nil {
 			return err
 		}
 		dev := ops.From(ctx)
-		if err := allImages(train, valid); err != nil {
+		if err := allImages(examples, valid); err != nil {
 			return err
 		}
 		var heads []*head
 		for i, name := range p.Names {
-			h, err := newHead(dev, name, train, valid, m.Info().VisionHidden, seedOf(ctx, c)+uint64(i))
+			h, err := newHead(dev, name, examples, valid, m.Info().VisionHidden, seedOf(ctx, c)+uint64(i))
 			if err != nil {
 				return err
 			}
 			heads = append(heads, h)
 		}
-		t, err := newTrainer(ctx, c, attributeJob(m, heads, (*head).targets), train, valid)
-		if err != nil {
-			return err
-		}
-		if err := t.run(ctx); err != nil {
+		if err := train(ctx, c, attributeJob(m, heads, (*head).targets), examples, valid); err != nil {
 			return err
 		}
 		if err := reportHeads(ctx, dir, m, heads, valid, c.BatchSize); err != nil {
@@ -192,7 +188,7 @@ func pool(m model.Model, b batch, tape *tensor.Tape) *tensor.Tensor {
 func attributeLoss(m model.Model, heads []*head, targets func(*head, *source, []int) []int32) objective {
 	return objective{
 		tokens: func(*model.Sample) int { return 1 }, unit: "images",
-		loss: func(src *source, b batch, tape *tensor.Tape, weight float32) (*tensor.Tensor, float64) {
+		loss: func(src *source, b batch, tape *tensor.Tape, weight float32, _ *crew, _ []*trainer) (*tensor.Tensor, []float64) {
 			pooled := pool(m, b, tape)
 			var total *tensor.Tensor
 			sum := 0.0
@@ -207,7 +203,7 @@ func attributeLoss(m model.Model, heads []*head, targets func(*head, *source, []
 					total = ops.Add(total, loss)
 				}
 			}
-			return total, sum
+			return total, []float64{sum}
 		},
 		begin: func(int, int) {},
 		ended: func() {},

@@ -2,6 +2,7 @@ package train
 
 import (
 	"os"
+	"slices"
 	"testing"
 
 	"lightbox/kernels/ops"
@@ -16,36 +17,57 @@ func TestCapacity(t *testing.T) {
 	type kind struct {
 		name  string
 		c     Config
-		build func(t *testing.T, m model.Model, dev *ops.Device, c Config) job
+		build func(t *testing.T, m model.Model, dev *ops.Device, c Config) []*trainer
 	}
-	adapters := func(t *testing.T, m model.Model, dev *ops.Device, c Config) job {
-		plan, err := lora.Resolve(m, lora.Config{Rank: 8, Alpha: 16, Dropout: 0.1})
-		if err != nil {
-			t.Fatal(err)
+	some := func(configs ...lora.Config) func(t *testing.T, m model.Model, dev *ops.Device, c Config) []*trainer {
+		return func(t *testing.T, m model.Model, dev *ops.Device, c Config) (out []*trainer) {
+			for _, l := range configs {
+				plan, err := lora.Resolve(m, l)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, j := adapt(m, plan, dev, c, 1, len(configs) > 1)
+				out = append(out, start(dev, c, j))
+			}
+			return out
 		}
-		_, j := adapt(m, plan, dev, c, 1)
-		return j
 	}
+	adapters := some(lora.Config{Rank: 8, Alpha: 16, Dropout: 0.1})
+	several := some(lora.Config{Rank: 8, Alpha: 16, Dropout: 0.1}, lora.Config{Rank: 4}, lora.Config{Rank: 16, TargetModules: []string{lora.AllLinear}})
 	kinds := []kind{
 		{"adapters, batch 8", Config{BatchSize: 8}, adapters},
 		{"adapters, batch 1", Config{BatchSize: 1}, adapters},
+		{"three adapters together, batch 2", Config{BatchSize: 2}, several},
+		{"three adapters together, batch 2, checkpointing", Config{BatchSize: 2, GradientCheckpointing: true}, several},
 		{"adapters, batch 8, checkpointing", Config{BatchSize: 8, GradientCheckpointing: true}, adapters},
 		{"adapters, batch 1, checkpointing", Config{BatchSize: 1, GradientCheckpointing: true}, adapters},
+		{"DoRA and the head, batch 2", Config{BatchSize: 2}, func(t *testing.T, m model.Model, dev *ops.Device, c Config) []*trainer {
+			l := lora.Config{Rank: 8, Dropout: 0.1, UseDoRA: true, TargetModules: []string{lora.AllLinear}}
+			if slices.Contains(m.Modules(), "lm_head") {
+				l.ModulesToSave = []string{"lm_head"}
+			}
+			plan, err := lora.Resolve(m, l)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, j := adapt(m, plan, dev, c, 1, false)
+			return []*trainer{start(dev, c, j)}
+		}},
 		{"adapters, Adafactor", Config{BatchSize: 1, Optimizer: Adafactor}, adapters},
 		{"adapters, 8-bit AdamW", Config{BatchSize: 1, Optimizer: AdamW8bit}, adapters},
-		{"all weights, Adafactor", Config{BatchSize: 2, Optimizer: Adafactor}, func(_ *testing.T, m model.Model, _ *ops.Device, c Config) job {
-			return whole(m.Trainable(), c, nil)
+		{"all weights, Adafactor", Config{BatchSize: 2, Optimizer: Adafactor}, func(_ *testing.T, m model.Model, dev *ops.Device, c Config) []*trainer {
+			return []*trainer{start(dev, c, whole(m.Trainable(), c, nil))}
 		}},
-		{"all weights, 8-bit AdamW", Config{BatchSize: 2, Optimizer: AdamW8bit}, func(_ *testing.T, m model.Model, _ *ops.Device, c Config) job {
-			return whole(m.Trainable(), c, nil)
+		{"all weights, 8-bit AdamW", Config{BatchSize: 2, Optimizer: AdamW8bit}, func(_ *testing.T, m model.Model, dev *ops.Device, c Config) []*trainer {
+			return []*trainer{start(dev, c, whole(m.Trainable(), c, nil))}
 		}},
-		{"all weights, batch 2", Config{BatchSize: 2}, func(_ *testing.T, m model.Model, _ *ops.Device, c Config) job {
-			return whole(m.Trainable(), c, nil)
+		{"all weights, batch 2", Config{BatchSize: 2}, func(_ *testing.T, m model.Model, dev *ops.Device, c Config) []*trainer {
+			return []*trainer{start(dev, c, whole(m.Trainable(), c, nil))}
 		}},
-		{"attributes, batch 4", Config{BatchSize: 4}, func(_ *testing.T, m model.Model, dev *ops.Device, _ Config) job {
+		{"attributes, batch 4", Config{BatchSize: 4}, func(_ *testing.T, m model.Model, dev *ops.Device, c Config) []*trainer {
 			m = m.Trainable()
 			heads := []*head{blankHead(dev, "a", make([]string, 5), m.Info().VisionHidden)}
-			return attributeJob(m, heads, func(_ *head, _ *source, at []int) []int32 { return make([]int32, len(at)) })
+			return []*trainer{start(dev, c, attributeJob(m, heads, func(_ *head, _ *source, at []int) []int32 { return make([]int32, len(at)) }))}
 		}},
 	}
 	for i, s := range capacity.Sizes() {
@@ -65,9 +87,34 @@ func TestCapacity(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					rehearse(dev, c, kind.build(t, m, dev, c), sample, 2*c.BatchSize, c.BatchSize, true, func() {})
+					rehearse(c, sample, 2*c.BatchSize, c.BatchSize, true, func() {}, kind.build(t, m, dev, c)...)
 				})
 			})
 		}
+	}
+}
+
+// TestQuantisedCapacity: the memory of quantising a base as it is loaded, and of training adapters on it, is what was predicted,
+// and of weights less than a third of what they take as stored.
+func TestQuantisedCapacity(t *testing.T) {
+	for i, s := range capacity.Quantised() {
+		t.Run(s.Name, func(t *testing.T) {
+			if os.Getenv("LIGHTBOX_LONG") == "" && i > 0 {
+				t.Skip("one model is enough without LIGHTBOX_LONG=1")
+			}
+			c := Config{BatchSize: 1, GradAccumSteps: 2, KeepBest: true}.filled()
+			capacity.Check(t, s, func(m model.Model, dev *ops.Device) {
+				sample, _, err := model.Typical(m, model.Shapes(m, nil, 20, true), 1, 1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				plan, err := lora.Resolve(m, lora.Config{Rank: 8, Alpha: 16, Dropout: 0.1})
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, j := adapt(m, plan, dev, c, 1, false)
+				rehearse(c, sample, 2*c.BatchSize, c.BatchSize, true, func() {}, start(dev, c, j))
+			})
+		})
 	}
 }

@@ -31,25 +31,21 @@ func CheckConfig(c Config) []error { return c.check() }
 // accuracy on "valid". It resumes as all training does, running statistics included.
 func Classify(ctx *step.Context, c Config, k Classifier, r *data.Reader) error {
 	c = c.filled()
-	train, valid := k.source(r, "train"), k.source(r, "valid")
+	examples, valid := k.source(r, "train"), k.source(r, "valid")
 	classes := map[*source][]int32{}
-	for _, s := range []*source{train, valid} {
+	for _, s := range []*source{examples, valid} {
 		var err error
 		if classes[s], err = k.classes(s); err != nil {
 			return err
 		}
 	}
-	t, err := newTrainer(ctx, c, k.job(func(src *source, at []int) []int32 {
+	return train(ctx, c, k.job(func(src *source, at []int) []int32 {
 		out := make([]int32, len(at))
 		for i, row := range at {
 			out[i] = classes[src][row]
 		}
 		return out
-	}), train, valid)
-	if err != nil {
-		return err
-	}
-	return t.run(ctx)
+	}), examples, valid)
 }
 
 // ClassifyCost estimates a step that runs Classify on the set that is its last input. build makes the classifier on a
@@ -59,7 +55,7 @@ func ClassifyCost(s step.Step, c Config, what string, build func(dev *ops.Device
 		on, sample := ops.Meta(), blank()
 		u := usage{examples: max(1, min(n, c.BatchSize*c.GradAccumSteps))}
 		blind := func(_ *source, at []int) []int32 { return make([]int32, len(at)) }
-		u.rehearse(on, c, build(on.Device).job(blind), sample, n, valid)
+		u.rehearse(on, c, sample, n, valid, start(on.Device, c, build(on.Device).job(blind)))
 		u.Estimate = model.Metered(on)
 		u.item = itemBytes(model.Info{}, len(sample.Pixels), 0, 0, false)
 		u.sample = u.item
@@ -105,7 +101,7 @@ func (k Classifier) job(targets func(src *source, at []int) []int32) job {
 		tokens: func(*model.Sample) int { return 1 }, unit: "images",
 		begin: func(int, int) { training = true },
 		ended: func() { training, right, seen = false, 0, 0 },
-		loss: func(src *source, b batch, tape *tensor.Tape, weight float32) (*tensor.Tensor, float64) {
+		loss: func(src *source, b batch, tape *tensor.Tape, weight float32, _ *crew, _ []*trainer) (*tensor.Tensor, []float64) {
 			want := targets(src, b.at)
 			logits := k.Logits(b.samples(), tape, training)
 			if !training {
@@ -121,7 +117,7 @@ func (k Classifier) job(targets func(src *source, at []int) []int32) job {
 			for _, v := range ops.Floats(nll) {
 				sum += float64(v)
 			}
-			return loss, sum
+			return loss, []float64{sum}
 		},
 		evaluated: func(ctx *step.Context, step int64) {
 			accuracy := float64(right) / float64(max(1, seen))

@@ -1,8 +1,12 @@
 // Package train is the noun "training": LoRA adapters on a frozen base (LoRA), every weight (Full), and a vision tower
 // on classification heads (Attributes), all by one loop.
 //
-// It knows data order, batches, the loss's normalisation, AdamW and its schedules, clipping, validation, checkpoints and
-// resuming. It does not know any model family (models/model), how adapters stand in a model (lora), or kernels.
+// Adapters that agree in base, set, batches and order of the examples train in one pass (crew), each with the result of a
+// training alone.
+//
+// It knows data order, batches, the loss's normalisation, optimisers (AdamW, Adafactor, 8-bit AdamW) and schedules,
+// clipping, validation, when a training has diverged and why, checkpoints, resuming, and the curves that a training
+// leaves. It does not know any model family (models/model), how adapters stand in a model (lora), or kernels.
 //
 // The same inputs give the same bits, for any number of threads, interrupted or not: everything random comes from
 // (seed, step) by counter, and a checkpoint holds all that a step leaves behind.
@@ -12,28 +16,31 @@ import (
 	"errors"
 	"fmt"
 	"math"
+
+	"lightbox/runtime/step"
 )
 
 // Config says how to train. Zero fields mean the default given beside each.
 type Config struct {
-	Epochs         int      // passes over the training split; 1
-	MaxSteps       int      // optimiser steps at most; 0: no limit but Epochs
-	BatchSize      int      // examples per forward pass; 4
-	GradAccumSteps int      // forward passes per optimiser step; 1
-	LR             float64  // peak learning rate; 2e-4
-	Schedule       Schedule // of the learning rate; Constant
-	WarmupRatio    float64  // share of the steps in which the rate rises from 0; 0
-	WarmupSteps    int      // in place of WarmupRatio
-	Cycles         int      // of CosineRestarts; 1
-	Power, EndLR   float64  // of Polynomial; 1, 1e-7
-	WeightDecay    float64  // decoupled; 0
-	Optimizer      Optimizer
-	Beta1, Beta2   float64  // of AdamW and AdamW8bit; 0.9, 0.999
-	Eps            float64  // of AdamW and AdamW8bit; 1e-8
-	Adafactor      Factored // of Adafactor
-	ClipNorm       float64  // global gradient norm; 1; negative: never
-	Prompt         string   // what each image is asked; "Describe the image."
-	Seed           uint64   // of order, initialisation and dropout; 0: the recipe's seed
+	Epochs         int       // passes over the training split; 1
+	MaxSteps       int       // optimiser steps at most; 0: no limit but Epochs
+	BatchSize      int       // examples per forward pass; 4
+	GradAccumSteps int       // forward passes per optimiser step; 1
+	LR             float64   // peak learning rate; 2e-4
+	Schedule       Schedule  // of the learning rate; Constant
+	WarmupRatio    float64   // share of the steps in which the rate rises from 0; 0
+	WarmupSteps    int       // in place of WarmupRatio
+	Cycles         int       // of CosineRestarts; 1
+	Power, EndLR   float64   // of Polynomial; 1, 1e-7
+	WeightDecay    float64   // decoupled; 0
+	Optimizer      Optimizer // AdamW
+	Beta1, Beta2   float64   // of AdamW and AdamW8bit; 0.9, 0.999
+	Eps            float64   // of AdamW and AdamW8bit; 1e-8
+	Adafactor      Factored  // of Adafactor
+	ClipNorm       float64   // global gradient norm; 1; negative: never
+	Prompt         string    // what each image is asked; "Describe the image."
+	Seed           uint64    // of initialisation, dropout and order; 0: the recipe's seed
+	OrderSeed      uint64    // of the order of the examples; 0: Seed's
 
 	// Divergence stops a training whose loss is this many times its running median, and at least 1 above it, in three steps
 	// in a row; 3; negative: never. A loss or gradient that is no number always stops it.
@@ -82,6 +89,14 @@ func (c Config) filled() Config {
 		c.Prompt = DefaultPrompt
 	}
 	return c
+}
+
+// orderSeed is the seed of the order of the examples.
+func (c Config) orderSeed(ctx *step.Context) uint64 {
+	if c.OrderSeed != 0 {
+		return c.OrderSeed
+	}
+	return seedOf(ctx, c)
 }
 
 func (c Config) check() []error {

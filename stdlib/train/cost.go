@@ -28,8 +28,16 @@ func splits(s step.Step) (train, valid int, note string) {
 	return counts["train"], counts["valid"], fmt.Sprintf(" on %d examples", counts["train"])
 }
 
+// alone is what a job without others takes for cost.
+func alone(dev *ops.Device, c Config, j job, err error) ([]*trainer, error) {
+	if err != nil {
+		return nil, err
+	}
+	return []*trainer{start(dev, c.filled(), j)}, nil
+}
+
 // cost estimates a training run by running its steps without memory. what tells jobs of one step's configuration apart.
-func cost(s step.Step, c Config, skeleton func() (model.Model, error), what string, build func(model.Model, *ops.Device) (job, error)) step.Cost {
+func cost(s step.Step, c Config, skeleton func() (model.Model, error), what string, build func(model.Model, *ops.Device) ([]*trainer, error)) step.Cost {
 	if skeleton == nil {
 		return step.Cost{}
 	}
@@ -94,43 +102,49 @@ type usage struct {
 }
 
 // measure runs a few optimiser steps and an evaluation of the job on a model without memory, all examples being the sample.
-func measure(m model.Model, c Config, sample *model.Sample, n, valid int, build func(model.Model, *ops.Device) (job, error)) (usage, error) {
+func measure(m model.Model, c Config, sample *model.Sample, n, valid int, build func(model.Model, *ops.Device) ([]*trainer, error)) (usage, error) {
 	var err error
 	u := usage{examples: max(1, min(n, c.BatchSize*c.GradAccumSteps))}
 	u.Estimate = model.Measure(m, func(m model.Model, on *ops.Meter) {
-		var j job
-		if j, err = build(m, on.Device); err != nil {
+		var crew []*trainer
+		if crew, err = build(m, on.Device); err != nil {
 			return
 		}
-		u.rehearse(on, c, j, sample, n, valid)
+		u.rehearse(on, c, sample, n, valid, crew...)
 	})
 	u.item = itemBytes(m.Info(), len(sample.Pixels), len(sample.IDs), sample.Rows, u.frozen)
 	u.sample = itemBytes(m.Info(), len(sample.Pixels), len(sample.IDs), sample.Rows, false)
 	return u, err
 }
 
-// rehearse counts what the job does to memory that is not there.
-func (u *usage) rehearse(on *ops.Meter, c Config, j job, sample *model.Sample, n, valid int) {
-	for _, p := range j.params {
-		u.disk += 4 * int64(p.t.Numel())
+// rehearse counts what the trainings do to memory that is not there.
+func (u *usage) rehearse(on *ops.Meter, c Config, sample *model.Sample, n, valid int, crew ...*trainer) {
+	u.frozen = true
+	for _, t := range crew {
+		for _, p := range t.opt.params {
+			u.disk += 4 * int64(p.t.Numel())
+		}
+		u.frozen = u.frozen && !t.member.Vision
 	}
 	var spent []ops.Spent
-	rehearse(on.Device, c, j, sample, u.examples, min(valid, c.BatchSize), c.again(n), func() { spent = append(spent, on.Spent()) })
+	rehearse(c, sample, u.examples, min(valid, c.BatchSize), c.again(n), func() { spent = append(spent, on.Spent()) }, crew...)
 	flops := func(i int) float64 { return spent[i+1].FLOPs - spent[i].FLOPs }
 	u.first, u.again, u.valid = flops(0), flops(1), flops(2)/float64(max(1, min(valid, c.BatchSize)))
-	u.read, u.frozen = spent[2].Read-spent[1].Read, j.frozen
+	u.read = spent[2].Read - spent[1].Read
 }
 
-// rehearse does on dev what a training does to its memory: two steps on the same n examples, an evaluation of valid ones,
-// and another step, the examples being the sample; keep holds them for later epochs. at is called before the first and
-// after each of the four.
-func rehearse(dev *ops.Device, c Config, j job, sample *model.Sample, n, valid int, keep bool, at func()) {
-	t := start(dev, c, j, &source{}, &source{})
+// rehearse does what trainings that share their passes do to their device's memory: two steps on the same n examples, an
+// evaluation of valid ones, and another step, the examples being the sample; keep holds them for later epochs. at is called
+// before the first and after each of the four.
+func rehearse(c Config, sample *model.Sample, n, valid int, keep bool, at func(), members ...*trainer) {
+	crew := newCrew(&source{}, &source{}, members...)
 	group := blanks(sample, n, c.BatchSize, keep)
-	t.opt.total = 3
 	step := func() {
-		t.gradients(group, n)
-		t.opt.update(t.opt.norm())
+		crew.gradients(members, group, n)
+		for _, t := range members {
+			t.opt.total = 3
+			t.opt.update(t.opt.norm())
+		}
 		at()
 	}
 	at()
@@ -138,10 +152,14 @@ func rehearse(dev *ops.Device, c Config, j job, sample *model.Sample, n, valid i
 	step()
 	held := blanks(sample, valid, c.BatchSize, true)
 	if valid > 0 {
-		t.obj.ended()
-		t.lossOf(held[0])
-		if c.KeepBest {
-			t.opt.keepBest(dev)
+		for _, t := range members {
+			t.obj.ended()
+		}
+		crew.lossOf(members, held[0])
+		for _, t := range members {
+			if t.cfg.KeepBest {
+				t.opt.keepBest(t.dev)
+			}
 		}
 	}
 	at()

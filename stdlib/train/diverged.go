@@ -8,7 +8,6 @@ import (
 
 	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
-	"lightbox/runtime/step"
 )
 
 // A guard tells a loss that rises from one that varies: it is compared with the median of those before it.
@@ -48,7 +47,7 @@ func (t *trainer) diverged(group []batch, what, where string) error {
 	var ids []string
 	for _, b := range group {
 		for _, i := range b.at {
-			ids = append(ids, t.train.example(i).ID)
+			ids = append(ids, t.crew.train.example(i).ID)
 		}
 	}
 	return fmt.Errorf("training diverged at step %d: %s, learning rate %.3g; %s; its examples: %s; %s; %s",
@@ -95,7 +94,7 @@ func (t *trainer) firstBad(group []batch, tokens int) (what string, of []batch) 
 	defer stop()
 	t.opt.begin()
 	for i, b := range group {
-		if t.pass(i, b, tokens); found != "" {
+		if t.crew.pass([]*trainer{t}, i, b, tokens); found != "" {
 			return found, group[i : i+1]
 		}
 	}
@@ -134,13 +133,13 @@ func badIn(kernel, layer string, ts []*tensor.Tensor) string {
 }
 
 // checkpoint writes one, unless what it would keep is not worth it: a parameter that is no number any more.
-func (t *trainer) checkpoint(ctx *step.Context) error {
+func (t *trainer) checkpoint() error {
 	for _, p := range t.opt.params {
 		if !ops.Finite(p.t) {
 			return fmt.Errorf("training diverged: after step %d the parameter %s holds elements that are no numbers; %s; %s", t.opt.Step, p.name, t.advice(), t.kept())
 		}
 	}
-	if err := ctx.Sync(); err != nil {
+	if err := t.ctx.Sync(); err != nil {
 		return fmt.Errorf("recording metrics: %w", err)
 	}
 	return t.save(t.scratch)

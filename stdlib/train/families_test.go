@@ -2,6 +2,7 @@ package train_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -80,4 +81,49 @@ func dirOf(r *testmodel.Runner, x step.Ref) string {
 		panic(err)
 	}
 	return dir
+}
+
+// TestQLoRA is QLoRA (Dettmers et al., 2023) as a recipe has it: adapters trained on a base in 4 bits, captions of both. The
+// adapter stands on the unquantised base too, and what needs floats is refused before anything runs.
+func TestQLoRA(t *testing.T) {
+	set := data.Phantom(data.PhantomOptions{Train: 12, Valid: 2, Test: 2, Seed: 3, Size: 96})
+	c := train.Config{MaxSteps: 6, BatchSize: 2, LR: 5e-3}
+	for _, name := range []string{"llava", "qwen2_vl", "idefics3"} {
+		t.Run(name, func(t *testing.T) {
+			r := testmodel.NewRunner(t)
+			var losses []float64
+			r.Metric = func(name string, _ int64, v float64) {
+				if name == "loss" {
+					losses = append(losses, v)
+				}
+			}
+			base := models.Quantized(models.Tiny(name), models.NF4).As("system", "base, 4 bits")
+			tuned := train.LoRA(base, set, lora.Config{Rank: 4, Alpha: 8}, c).As("system", "QLoRA")
+			captions := generate.Captions(models.Join(base, tuned), set.Split("test"), generate.Greedy(4))
+			for _, ref := range captions.Refs() {
+				if _, err := r.Run(t.Context(), ref); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if len(losses) != 6 || losses[5] >= losses[0] {
+				t.Errorf("losses %v; want six that fall", losses)
+			}
+			if rows := rowsOf(t, r, captions); rows.Len() != 4 {
+				t.Fatalf("%d captions; want 4", rows.Len())
+			}
+			moved := models.Tiny(name).All()[0].Adapted(tuned.All()[0].Adapters[0])
+			again := generate.Captions(model.NewSystems(moved).As("system", "QLoRA on floats"), set.Split("test"), generate.Greedy(4))
+			for _, ref := range again.Refs() {
+				if _, err := r.Run(t.Context(), ref); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, full := range []model.Systems{train.Full(base, set, c), train.Progressive(base, set, c), train.Attributes(base, set, c, "modality")} {
+				st := full.All()[0].Base.Step()
+				if errs := errors.Join(st.Op.Check(st)...); errs == nil || !strings.Contains(errs.Error(), "the base is quantised: its weights cannot be trained") {
+					t.Errorf("%s: %v", st.Op.Name, errs)
+				}
+			}
+		})
+	}
 }

@@ -37,30 +37,37 @@ func Full(base model.Systems, set data.Set, c Config, towers ...model.Tower) mod
 var fullOp = &step.Op{Name: "train.Full", Version: "1", Seeded: true,
 	Check: func(s step.Step) []error {
 		p := s.Params.(fullParams)
-		return append(p.Config.check(), checkTowers(p.Towers)...)
+		return append(append(p.Config.check(), checkTowers(p.Towers)...), checkFloats(p.Skeleton)...)
 	},
 	Cost: func(s step.Step) step.Cost {
 		p := s.Params.(fullParams)
-		return cost(s, p.Config, p.Skeleton, fmt.Sprint(p.Towers), func(m model.Model, _ *ops.Device) (job, error) {
-			return whole(m.Trainable(), p.Config.filled(), p.Towers), nil
+		return cost(s, p.Config, p.Skeleton, fmt.Sprint(p.Towers), func(m model.Model, dev *ops.Device) ([]*trainer, error) {
+			return alone(dev, p.Config, whole(m.Trainable(), p.Config.filled(), p.Towers), nil)
 		})
 	},
 	Run: func(ctx *step.Context, dir string) error {
 		p := ctx.Step().Params.(fullParams)
 		c := p.Config.filled()
-		m, train, valid, err := openFull(ctx, c)
+		m, examples, valid, err := openFull(ctx, c)
 		if err != nil {
 			return err
 		}
-		t, err := newTrainer(ctx, c, whole(m, c, p.Towers), train, valid)
-		if err != nil {
-			return err
-		}
-		if err := t.run(ctx); err != nil {
+		if err := train(ctx, c, whole(m, c, p.Towers), examples, valid); err != nil {
 			return err
 		}
 		return m.Save(dir, tensor.F32)
 	}}
+
+// checkFloats reports a base whose weights are quantised.
+func checkFloats(skeleton func() (model.Model, error)) []error {
+	if skeleton == nil {
+		return nil
+	}
+	if m, err := skeleton(); err == nil && model.Quantised(m) {
+		return []error{errors.New("the base is quantised: its weights cannot be trained; train adapters on it (train.LoRA), or take the base without models.Quantize")}
+	}
+	return nil
+}
 
 // whole lets the towers of m be trained; none named means all.
 func whole(m model.Model, c Config, towers []model.Tower) job {
@@ -125,17 +132,25 @@ func checkTowers(towers []model.Tower) []error {
 func captioning(m model.Model, c Config, training func() bool) objective {
 	return objective{
 		tokens: (*model.Sample).LossTokens, unit: "caption tokens", captions: true,
-		loss: func(src *source, b batch, tape *tensor.Tape, weight float32) (*tensor.Tensor, float64) {
-			in := &model.Batch{Samples: b.samples(), Tape: tape, Checkpoint: c.GradientCheckpointing, Training: tape.Recording() && training()}
-			if src.frozen {
-				in.Features = b.features(m, tape)
+		loss: func(src *source, b batch, tape *tensor.Tape, weight float32, crew *crew, some []*trainer) (*tensor.Tensor, []float64) {
+			members, samples := crew.share(some), b.samples()
+			base := func() *tensor.Tensor {
+				if src.frozen {
+					return b.features(m, tape)
+				}
+				return tape.Scope(func(...*tensor.Tensor) *tensor.Tensor { return m.Vision(samples, tape) })
 			}
+			in := &model.Batch{Samples: slices.Concat(slices.Repeat([][]*model.Sample{samples}, len(some))...), Tape: tape,
+				Checkpoint: c.GradientCheckpointing, Training: tape.Recording() && training()}
+			in.Features = crew.lora.Features(m, samples, tape, base, members...)
 			loss, nll := model.Loss(m, in, weight)
-			sum := 0.0
-			for _, v := range nll {
-				sum += float64(v)
+			sums := make([]float64, len(some))
+			for i := range sums {
+				for _, v := range nll[i*len(nll)/len(some) : (i+1)*len(nll)/len(some)] {
+					sums[i] += float64(v)
+				}
 			}
-			return loss, sum
+			return loss, sums
 		},
 		begin: func(int, int) {},
 		ended: func() {},

@@ -1,15 +1,13 @@
 package train
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"slices"
-	"time"
 
 	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
 	"lightbox/runtime/step"
+	"lightbox/stdlib/lora"
 	"lightbox/stdlib/models/model"
 )
 
@@ -17,10 +15,19 @@ import (
 type param struct {
 	name string
 	t    *tensor.Tensor
-	from int // optimiser steps done before it joins (Progressive)
+	from int     // optimiser steps done before it joins (Progressive)
+	rate float64 // factor of the learning rate; 0 means 1
 	// buffer: forward passes change it, such as running statistics, and no optimiser does; it is kept, resumed and best as
 	// parameters are.
 	buffer bool
+}
+
+// factor is that of the learning rate.
+func (p param) factor() float64 {
+	if p.rate == 0 {
+		return 1
+	}
+	return p.rate
 }
 
 // An objective is what is minimised: it runs a batch and says its loss.
@@ -28,8 +35,9 @@ type objective struct {
 	// tokens is the weight of a sample in the mean: its loss tokens, or 1.
 	tokens func(*model.Sample) int
 	unit   string // what tokens counts, for the progress line
-	// loss is weight·Σ over the tokens of a batch of src, on the tape, and that sum unweighted.
-	loss func(src *source, b batch, tape *tensor.Tape, weight float32) (*tensor.Tensor, float64)
+	// loss is weight·Σ over the tokens of a batch of src, on the tape, and that sum unweighted; of several members of the
+	// crew, which all have the batch, their sum on the tape, and each one's.
+	loss func(src *source, b batch, tape *tensor.Tape, weight float32, crew *crew, some []*trainer) (*tensor.Tensor, []float64)
 	// captions: samples are prompts and captions as the model takes them, whose lengths can be told beforehand.
 	captions bool
 	// begin announces an optimiser step and forward pass, for what is random in the model (dropout).
@@ -44,37 +52,52 @@ type objective struct {
 type job struct {
 	params []param
 	obj    objective
-	frozen bool // nothing in the vision tower trains
+	frozen bool         // nothing in the vision tower trains
+	member *lora.Member // of the adapter among those that train in one pass; nil: it trains alone
 }
 
+// A trainer is one training: an artifact to be.
 type trainer struct {
 	cfg       Config
-	seed      uint64
+	seed      uint64 // of initialisation and dropout
 	dev       *ops.Device
 	opt       *optimizer
 	evaluated int    // the last step whose loss on "valid" is known
 	scratch   string // where checkpoints are
 	obj       objective
-	train     *source
-	valid     *source
+	member    *lora.Member
+
+	ctx   *step.Context
+	crew  *crew // with which it trains
+	ended bool
+	err   error
 }
 
-func newTrainer(ctx *step.Context, cfg Config, j job, train, valid *source) (*trainer, error) {
-	if train.len() == 0 {
-		return nil, errNoTrain
-	}
+func newTrainer(ctx *step.Context, cfg Config, j job) (*trainer, error) {
 	if !slices.ContainsFunc(j.params, func(p param) bool { return !p.buffer }) {
 		return nil, errors.New("nothing to train: no parameter requires a gradient")
 	}
-	t := start(ops.From(ctx), cfg, j, train, valid)
-	t.seed = seedOf(ctx, cfg)
+	t := start(ops.From(ctx), cfg, j)
+	t.ctx, t.seed = ctx, seedOf(ctx, cfg)
 	return t, nil
 }
 
 // start makes the state of a training that has not begun.
-func start(dev *ops.Device, cfg Config, j job, train, valid *source) *trainer {
-	train.frozen, valid.frozen = j.frozen, j.frozen
-	return &trainer{cfg: cfg, dev: dev, opt: newOptimizer(dev, cfg, j.params), obj: j.obj, train: train, valid: valid}
+func start(dev *ops.Device, cfg Config, j job) *trainer {
+	if j.member == nil {
+		j.member = &lora.Member{Vision: !j.frozen}
+	}
+	return &trainer{cfg: cfg, dev: dev, opt: newOptimizer(dev, cfg, j.params), obj: j.obj, member: j.member}
+}
+
+// train runs one training to its end.
+func train(ctx *step.Context, cfg Config, j job, train, valid *source) error {
+	t, err := newTrainer(ctx, cfg, j)
+	if err != nil {
+		return err
+	}
+	newCrew(train, valid, t).run()
+	return t.err
 }
 
 func seedOf(ctx *step.Context, c Config) uint64 {
@@ -84,205 +107,14 @@ func seedOf(ctx *step.Context, c Config) uint64 {
 	return ctx.Seed
 }
 
-// checkpointEvery bounds what a kill can lose. It holds for each second that writing a checkpoint takes, so that those of
-// a large model stay below a twentieth of the time. Tests make it shorter.
-var checkpointEvery = 20 * time.Second
-
-// run trains to the end, resuming from the step's checkpoint where there is one.
-func (t *trainer) run(ctx *step.Context) error {
-	scratch, err := ctx.Scratch()
-	if err != nil {
-		return err
-	}
-	t.scratch = scratch
-	if err := t.resume(scratch, ctx.Logf); err != nil {
-		return err
-	}
-	n := t.train.len()
-	steps := t.cfg.steps(n)
-	t.opt.total = steps
-	if t.opt.Step > 0 {
-		ctx.Logf("resumed at step %d of %d", t.opt.Step, steps)
-	}
-	if t.obj.captions {
-		for _, src := range []*source{t.train, t.valid} {
-			if err := src.survey(ctx); err != nil {
-				return err
-			}
-		}
-	}
-	t.train.again = steps-t.opt.Step > t.cfg.perEpoch(n)
-	t.valid.again = true
-	feed, stop := context.WithCancel(ctx)
-	defer stop()
-	batches := t.train.ahead(feed, micro(t.cfg, t.seed, n, t.opt.Step, steps))
-	defer func() { // the encoder's goroutine must be gone before the model is used again
-		stop()
-		for range batches {
-		}
-	}()
-	saved, wait := time.Now(), checkpointEvery
-	for {
-		if err := ctx.Err(); err != nil {
-			return errors.Join(err, t.checkpoint(ctx))
-		}
-		if t.due(steps) {
-			if err := t.evaluate(ctx, steps); err != nil {
-				return err
-			}
-			continue
-		}
-		if t.opt.Step == steps {
-			break
-		}
-		if err := t.step(ctx, batches, steps); err != nil {
-			return err
-		}
-		if began := time.Now(); began.Sub(saved) > wait && t.opt.High == 0 {
-			if err := t.checkpoint(ctx); err != nil {
-				return err
-			}
-			saved = time.Now()
-			wait = time.Duration(float64(checkpointEvery) * max(1, saved.Sub(began).Seconds()))
-		}
-	}
-	t.obj.ended()
-	if t.opt.restore() {
-		ctx.Logf("kept the weights of step %d, loss %.4f on valid", t.opt.BestStep, t.opt.BestLoss)
-	}
-	return nil
-}
-
-// step is one optimiser step over all its forward passes. Interrupted, it leaves everything as it was.
-func (t *trainer) step(ctx *step.Context, batches <-chan batch, steps int) error {
-	began := time.Now()
-	at := t.opt.Step
-	n := passes(t.cfg, t.train.len(), at)
-	group := make([]batch, 0, n)
-	tokens := 0
-	for range n {
-		b, ok := <-batches
-		if !ok {
-			return nil // ctx has ended: the loop saves
-		}
-		if b.err != nil {
-			return b.err
-		}
-		tokens += t.tokens(b)
-		group = append(group, b)
-	}
-	loss := t.gradients(group, tokens)
-	norm := t.opt.norm()
-	if !finite(loss) || !finite(norm) {
-		where, of := t.firstBad(group, tokens)
-		return t.diverged(of, fmt.Sprintf("loss %g, gradient norm %g", loss, norm), where)
-	}
-	if median, risen := t.opt.risen(loss, t.cfg.Divergence); risen {
-		return t.diverged(group, fmt.Sprintf("loss %.4g, gradient norm %.4g", loss, norm), fmt.Sprintf(
-			"the loss is more than %g times its running median, %.4g, for %d steps in a row (train.Config.Divergence)", t.cfg.Divergence, median, inRow))
-	}
-	rate := t.opt.rate()
-	t.opt.update(norm)
-	done := int64(t.opt.Step)
-	ctx.Metric("loss", done, loss)
-	ctx.Metric("lr", done, rate)
-	ctx.Metric("grad_norm", done, norm)
-	images := 0
-	for _, b := range group {
-		images += b.images()
-	}
-	seconds := time.Since(began).Seconds()
-	memory := float64(t.dev.Held()) / 1e6
-	ctx.Timing("tokens_per_s", done, float64(tokens)/seconds)
-	ctx.Timing("images_per_s", done, float64(images)/seconds)
-	ctx.Timing("memory_mb", done, memory)
-	ctx.Progress(done, int64(steps), fmt.Sprintf("loss %.4f, gradient %.3g, lr %.3g, %.0f %s/s, %.1f images/s, %.0f MB",
-		loss, norm, rate, float64(tokens)/seconds, t.obj.unit, float64(images)/seconds, memory))
-	return nil
-}
-
-// gradients runs the passes of the next optimiser step and gives the mean loss.
-func (t *trainer) gradients(group []batch, tokens int) float64 {
-	t.opt.begin()
-	sum := 0.0
-	for i, b := range group {
-		sum += t.pass(i, b, tokens)
-	}
-	return sum / float64(tokens)
-}
-
-// pass runs the i-th pass of the next optimiser step, whose passes have so many tokens, and gives its summed loss.
-func (t *trainer) pass(i int, b batch, tokens int) float64 {
-	t.obj.begin(t.opt.Step, i)
-	tape := tensor.NewTape()
-	defer tape.Release()
-	loss, sum := t.obj.loss(t.train, b, tape, 1/float32(tokens))
-	if loss.NeedsGrad() { // not where only the vision tower trains and no example has an image
-		tape.Backward(loss)
-	}
-	return sum
-}
-
-// tokens is the weight of a batch in the mean.
-func (t *trainer) tokens(b batch) int {
-	n := 0
-	for _, x := range b.items {
-		n += t.obj.tokens(x.Sample)
-	}
-	return n
-}
-
 // due tells whether the loss on "valid" is to be measured before the next step.
-func (t *trainer) due(steps int) bool {
-	if t.valid.len() == 0 || t.opt.Step == 0 || t.evaluated == t.opt.Step {
+func (t *trainer) due(train, valid *source) bool {
+	if valid.len() == 0 || t.opt.Step == 0 || t.evaluated == t.opt.Step {
 		return false
 	}
 	every := t.cfg.EvalEvery
 	if every == 0 {
-		every = t.cfg.perEpoch(t.train.len())
+		every = t.cfg.perEpoch(train.len())
 	}
-	return t.opt.Step%every == 0 || t.opt.Step == steps
-}
-
-// evaluate measures the loss on "valid". Interrupted, it leaves the state as it was.
-func (t *trainer) evaluate(ctx *step.Context, steps int) error {
-	t.obj.ended()
-	sum, tokens := 0.0, 0
-	for lo := 0; lo < t.valid.len(); lo += t.cfg.BatchSize {
-		if err := ctx.Err(); err != nil {
-			return nil // the loop sees it next and saves; the evaluation is then done again
-		}
-		at := make([]int, 0, t.cfg.BatchSize)
-		for i := lo; i < min(lo+t.cfg.BatchSize, t.valid.len()); i++ {
-			at = append(at, i)
-		}
-		b := t.valid.batch(at)
-		if b.err != nil {
-			return b.err
-		}
-		tokens += t.tokens(b)
-		sum += t.lossOf(b)
-	}
-	loss := sum / float64(tokens)
-	if !finite(loss) {
-		return fmt.Errorf("training diverged: after step %d the loss on valid is %g; %s", t.opt.Step, loss, t.advice())
-	}
-	t.evaluated = t.opt.Step
-	ctx.Metric("valid_loss", int64(t.opt.Step), loss)
-	if t.obj.evaluated != nil {
-		t.obj.evaluated(ctx, int64(t.opt.Step))
-	}
-	ctx.Logf("step %d of %d: loss %.4f on valid", t.opt.Step, steps, loss)
-	if t.cfg.KeepBest {
-		t.opt.better(t.dev, loss)
-	}
-	return nil
-}
-
-// lossOf is the summed loss of a batch of "valid".
-func (t *trainer) lossOf(b batch) float64 {
-	scratch := tensor.NewScratch()
-	defer scratch.Release()
-	_, sum := t.obj.loss(t.valid, b, scratch, 1)
-	return sum
+	return t.opt.Step%every == 0 || t.opt.Step == t.opt.total
 }

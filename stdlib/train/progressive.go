@@ -54,37 +54,34 @@ func Progressive(base model.Systems, set data.Set, c Config, stages ...Stage) mo
 var progressiveOp = &step.Op{Name: "train.Progressive", Version: "1", Seeded: true,
 	Check: func(s step.Step) []error {
 		p := s.Params.(progressiveParams)
-		return append(p.Config.check(), checkStages(p.Stages, p.Config.filled().Epochs)...)
+		return append(append(p.Config.check(), checkStages(p.Stages, p.Config.filled().Epochs)...), checkFloats(p.Skeleton)...)
 	},
 	Cost: func(s step.Step) step.Cost {
 		p := s.Params.(progressiveParams)
-		return cost(s, p.Config, p.Skeleton, fmt.Sprint(p.Stages), func(m model.Model, _ *ops.Device) (job, error) {
+		return cost(s, p.Config, p.Skeleton, fmt.Sprint(p.Stages), func(m model.Model, dev *ops.Device) ([]*trainer, error) {
 			all := slices.Clone(p.Stages) // the peak comes when every stage has joined
 			for i := range all {
 				all[i].From = 0
 			}
-			return staged(m.Trainable(), p.Config.filled(), all, 1)
+			j, err := staged(m.Trainable(), p.Config.filled(), all, 1)
+			return alone(dev, p.Config, j, err)
 		})
 	},
 	Run: func(ctx *step.Context, dir string) error {
 		p := ctx.Step().Params.(progressiveParams)
 		c := p.Config.filled()
-		m, train, valid, err := openFull(ctx, c)
+		m, examples, valid, err := openFull(ctx, c)
 		if err != nil {
 			return err
 		}
-		j, err := staged(m, c, p.Stages, train.len())
+		j, err := staged(m, c, p.Stages, examples.len())
 		if err != nil {
 			return err
 		}
 		for _, s := range p.Stages {
-			ctx.Logf("from step %d on: %s", s.begins(c, train.len()), s)
+			ctx.Logf("from step %d on: %s", s.begins(c, examples.len()), s)
 		}
-		t, err := newTrainer(ctx, c, j, train, valid)
-		if err != nil {
-			return err
-		}
-		if err := t.run(ctx); err != nil {
+		if err := train(ctx, c, j, examples, valid); err != nil {
 			return err
 		}
 		return m.Save(dir, tensor.F32)

@@ -1,10 +1,10 @@
 package train
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
-	"lightbox/runtime/step"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/vision"
 )
@@ -33,7 +33,7 @@ const mostErrors = 12
 // survey counts every example's tokens before any is trained on: those of its image follow from its size, which the
 // file's header tells. An example that the model cannot hold stops the training here and not in its third hour; all such
 // are reported at once.
-func (s *source) survey(ctx *step.Context) error {
+func (s *source) survey(ctx context.Context, logf func(string, ...any)) error {
 	if s.len() == 0 {
 		return nil
 	}
@@ -64,7 +64,7 @@ func (s *source) survey(ctx *step.Context) error {
 		}
 		return fmt.Errorf("%d of %d examples of split %q do not fit the model:\n%w", bad, s.len(), s.example(0).Split, errors.Join(errs...))
 	}
-	ctx.Logf("%s: %d examples, each %s tokens of image and about %s of text", s.example(0).Split, s.len(), images, texts)
+	logf("%s: %d examples, each %s tokens of image and about %s of text", s.example(0).Split, s.len(), images, texts)
 	return nil
 }
 

@@ -38,7 +38,7 @@ var Packages = []Package{
 	{Path: "lightbox/stdlib/frame", Except: []string{"CaptionColumns", "Compile", "Expr", "Extend", "ExtendWith", "ImageLoader", "Near", "New", "NewRows", "Read", "Rows", "StackRows", "Unknown"}, Why: inside},
 	{Path: "lightbox/stdlib/generate"},
 	{Path: "lightbox/stdlib/inspect"},
-	{Path: "lightbox/stdlib/lora", Except: []string{"Adapter", "Apply", "Attach", "Open", "Plan", "Resolve", "Target"}, Why: inside},
+	{Path: "lightbox/stdlib/lora", Except: []string{"Adapter", "Apply", "Attach", "ErrWhole", "Member", "Members", "Open", "OpenTogether", "Plan", "Read", "Resolve", "Target", "Whole"}, Why: inside},
 	{Path: "lightbox/stdlib/modality", Except: []string{"ReadConfusion"}, Why: inside},
 	{Path: "lightbox/stdlib/models", Except: []string{"Dir", "FamilyIn", "Name", "Open"}, Why: inside},
 	{Path: "lightbox/stdlib/models/model", Only: []string{"Connector", "Language", "System", "Systems", "Tower", "Vision"}, Why: inside},

@@ -41,6 +41,7 @@ func Run(t *testing.T, f Family) {
 			t.Run("bits", func(t *testing.T) { testBits(t, g, m) })
 			t.Run("gradients", func(t *testing.T) { testGradients(t, g, m) })
 			t.Run("adapters", func(t *testing.T) { testAdapters(t, g, m) })
+			t.Run("together", func(t *testing.T) { testTogether(t, g, m) })
 			t.Run("save", func(t *testing.T) { testSave(t, f, m) })
 			t.Run("torch files", func(t *testing.T) { testTorchFiles(t, f, name, m) })
 		})

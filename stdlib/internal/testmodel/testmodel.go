@@ -222,14 +222,47 @@ func (r *Runner) one(ctx context.Context, x step.Ref) (err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	scratch := r.Scratch(x)
-	c := step.NewContext(ctx, step.Env{Step: s, Seed: r.Seed, Dirs: r.dirs, Metric: r.Metric, Log: r.Log,
-		Scratch: func() (string, error) { return scratch, os.MkdirAll(scratch, 0o755) }})
-	if err := s.Op.Run(c, dir); err != nil {
+	if err := s.Op.Run(r.context(ctx, x), dir); err != nil {
 		return err
 	}
 	r.dirs[x.ID()] = dir
 	return nil
+}
+
+// Together runs steps of one operation as one, after what they need and were not run yet; errors are parallel to refs.
+func (r *Runner) Together(ctx context.Context, refs ...step.Ref) []error {
+	errs := make([]error, len(refs))
+	var ctxs []*step.Context
+	var dirs []string
+	for i, ref := range refs {
+		for _, in := range ref.Step().In {
+			if _, err := r.Run(ctx, in); err != nil {
+				errs[i] = err
+				return errs
+			}
+		}
+	}
+	for i, ref := range refs {
+		dir := filepath.Join(r.Dir, ref.ID().Short())
+		if errs[i] = os.MkdirAll(dir, 0o755); errs[i] != nil {
+			return errs
+		}
+		ctxs, dirs = append(ctxs, r.context(ctx, ref)), append(dirs, dir)
+	}
+	errs = refs[0].Step().Op.Together.Run(ctxs, dirs)
+	for i, ref := range refs {
+		if errs[i] == nil {
+			r.dirs[ref.ID()] = dirs[i]
+		}
+	}
+	return errs
+}
+
+// context is what a step sees.
+func (r *Runner) context(ctx context.Context, x step.Ref) *step.Context {
+	scratch := r.Scratch(x)
+	return step.NewContext(ctx, step.Env{Step: x.Step(), Seed: r.Seed, Dirs: r.dirs, Metric: r.Metric, Log: r.Log,
+		Scratch: func() (string, error) { return scratch, os.MkdirAll(scratch, 0o755) }})
 }
 
 // Scratch is a step's scratch directory.

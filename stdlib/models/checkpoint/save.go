@@ -143,6 +143,7 @@ func Stored(kept map[string]any, architecture, modelType, dtype string, parts ..
 	out["model_type"] = modelType
 	out["torch_dtype"] = dtype
 	delete(out, "dtype")
+	delete(out, "quantization_config") // quantised weights are written as floats
 	for _, part := range parts {
 		if sub, ok := out[part].(map[string]any); ok {
 			sub = maps.Clone(sub)

@@ -70,6 +70,15 @@ func names(c *Config) model.Names {
 		Buffer: func(s string) bool {
 			return strings.HasSuffix(s, ".position_ids") || strings.HasSuffix(s, ".rotary_emb.inv_freq")
 		},
+		Spell: func(l model.Layout, s string) string {
+			switch l {
+			case model.LayoutHub:
+				return HubName(s)
+			case model.Layout452:
+				return model.Replace(s, "model.vision_tower.", "model.vision_tower.vision_model.")
+			}
+			return s
+		},
 	}
 	if c.TieWordEmbeddings {
 		n.Tied = map[string]string{"lm_head.weight": "model.language_model.embed_tokens.weight"}

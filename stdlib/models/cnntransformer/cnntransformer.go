@@ -72,7 +72,7 @@ func Open(ctx context.Context, dir string) (model.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := model.LoadWeights(ops.From(ctx), a, nn.State(m.net), m.Names); err != nil {
+	if err := model.LoadWeights(ctx, a, nn.State(m.net), m.Names); err != nil {
 		return nil, err
 	}
 	return m, nil

@@ -12,3 +12,8 @@ var family = modeltest.Family{Family: Family(), Cases: []string{"grouped", "whol
 func TestFamily(t *testing.T) { modeltest.Run(t, family) }
 
 func TestWriteForReference(t *testing.T) { modeltest.WriteForReference(t, family) }
+
+// TestQuantised: a model in 4 bits, and adapters trained on it, against bitsandbytes' values in transformers and PEFT.
+func TestQuantised(t *testing.T) {
+	modeltest.RunQuantised(t, family, "grouped", "nf4")
+}

@@ -79,7 +79,7 @@ func Open(ctx context.Context, dir string) (model.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := model.LoadWeights(ops.From(ctx), a, nn.Params(m.net), m.Names); err != nil {
+	if err := model.LoadWeights(ctx, a, nn.Params(m.net), m.Names); err != nil {
 		return nil, err
 	}
 	return m, nil

@@ -26,6 +26,14 @@ var family = modeltest.Family{
 
 func TestFamily(t *testing.T) { modeltest.Run(t, family) }
 
+// TestQuantised: a model in 4 bits or 8, and adapters trained on it, against bitsandbytes' values in transformers and PEFT.
+func TestQuantised(t *testing.T) {
+	modeltest.RunQuantised(t, family, "grouped", "nf4")
+	modeltest.RunQuantised(t, family, "grouped", "int8")
+	modeltest.RunQuantised(t, family, "tied", "nf4-single")
+	modeltest.RunQuantisedMutants(t, family, "grouped", "nf4")
+}
+
 func TestWriteForReference(t *testing.T) {
 	modeltest.WriteForReference(t, family)
 	m, err := family.Load(t, "grouped").(model.SquarePadder).PadToSquare()

@@ -74,3 +74,8 @@ func TestPublishedCount(t *testing.T) {
 		}
 	}
 }
+
+// TestQuantised: a model in 4 bits, and adapters trained on it, against bitsandbytes' values in transformers and PEFT.
+func TestQuantised(t *testing.T) {
+	modeltest.RunQuantised(t, family, "mistral", "nf4")
+}

@@ -51,7 +51,18 @@ func Measure(m Model, f func(m Model, on *ops.Meter)) Estimate {
 	as := stored(m.Info().DType)
 	var read, largest int64 // bytes of widened parameters
 	for _, p := range append(m.Params(), m.Buffers()...) {
-		if dt, mapped := held(as, p.Wide); mapped && !p.Counter {
+		dt, mapped := held(as, p.Wide)
+		switch {
+		case p.Form != nil && p.Packed:
+			p.Tensor = ops.EmptyQuantised(*p.Form, p.Shape[0], p.Shape[1], meter.Mapped)
+			continue
+		case p.Form != nil: // what is read of the file is forgotten
+			src := meter.Mapped(dt, p.Shape...)
+			p.Tensor, _ = ops.Quantise(src, *p.Form)
+			meter.Forget(src)
+			continue
+		}
+		if mapped && !p.Counter {
 			p.Tensor = meter.Mapped(dt, p.Shape...)
 		} else { // widened: what was read of the file stays mapped, and the heap keeps room for the largest
 			p.Tensor = meter.Empty(dt, p.Shape...)

@@ -179,6 +179,13 @@ type Model interface {
 	// Canonical turns any spelling of a module's or tensor's name that checkpoints
 	// and adapters have used into the module tree's. // config
 	Canonical(name string) string
+	// Spelling is how a generation of transformers calls a canonical name. // config
+	Spelling(l Layout, canonical string) string
+	// Places lists every place where a base parameter stands, a tied one once for each of its names. // config
+	Places() []Param
+	// Own is the parameter at the place of that name, for itself: a tied one is replaced there by one with the same tensor,
+	// so that it can be trained without what shares it. False where no parameter has the name. // config
+	Own(name string) (Param, bool)
 
 	// Blank is a sample as Encode would make it of an image of width x height pixels
 	// (0, 0: none) and text tokens of template, prompt and answer, of which the last

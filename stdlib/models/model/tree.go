@@ -52,3 +52,23 @@ func (t *Tree) Modules() []string { return nn.Modules(t.Root) }
 
 // Canonical turns any spelling of a name into the module tree's.
 func (t *Tree) Canonical(name string) string { return t.Names.Canonical(name) }
+
+// Places lists every place where a parameter stands, a tied one once for each of its names.
+func (t *Tree) Places() []Param { return t.placed(nn.Places(t.Root)) }
+
+// Own is the parameter at the place of that name, for itself: see nn.Own.
+func (t *Tree) Own(name string) (Param, bool) {
+	p, ok := nn.Own(t.Root, name)
+	if !ok {
+		return Param{}, false
+	}
+	return Param{Name: name, Tower: t.Tower(name), Param: p}, true
+}
+
+// Spelling is how a generation of transformers calls a canonical name.
+func (t *Tree) Spelling(l Layout, canonical string) string {
+	if t.Names.Spell == nil {
+		return canonical
+	}
+	return t.Names.Spell(l, canonical)
+}

@@ -1,12 +1,14 @@
 package model
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
 	"lightbox/stdlib/nn"
 	"lightbox/stdlib/safetensors"
@@ -22,15 +24,50 @@ type Names struct {
 	// Tied maps the canonical name of a parameter that may be absent, or present
 	// as a copy, to the one it shares its tensor with.
 	Tied map[string]string
+	// Spell is how a generation of transformers calls a canonical name in memory, where adapters' files have their names
+	// from. Nil: all alike.
+	Spell func(l Layout, canonical string) string
 }
 
-// LoadWeights gives every parameter its tensor from the archive. F32, BF16 and
-// F16 stay as they are stored, in the mapped file where the device allows; F64,
-// and vectors of any type, become f32. Everything that does not fit is
+// Layout is a generation of transformers' module paths.
+type Layout string
+
+// The layouts. Families whose paths never changed have one for all.
+const (
+	Layout5   Layout = "5"    // transformers 5, the module tree's own
+	Layout452 Layout = "4.52" // 4.52 to 4.57
+	LayoutHub Layout = "hub"  // before 4.52, as in published checkpoints
+)
+
+// LoadWeights gives every parameter its tensor from the archive, on the context's
+// device. F32, BF16 and F16 stay as they are stored, in the mapped file where the
+// device allows, as do weights that bitsandbytes has quantised; F64, and vectors of
+// any type, become f32. A parameter that is to be quantised (its Form, or WithForms)
+// is so one at a time, and what was read of the file leaves memory again. Everything that does not fit is
 // reported at once: missing, unused and mis-shaped tensors, each with its name
 // in the file and, where one is likely meant, the near name.
-func LoadWeights(dev *tensor.Device, a *safetensors.Archive, params []nn.Named, names Names) error {
-	return matchWeights(a, params, names, func(stored string, p nn.Named) error { return loadParam(dev, a, stored, p) })
+func LoadWeights(ctx context.Context, a *safetensors.Archive, params []nn.Named, names Names) error {
+	report := setForms(ctx, params)
+	dev, done := ops.From(ctx), 0
+	var stopped error
+	err := matchWeights(a, params, names, func(stored string, p nn.Named) error {
+		if p.Form != nil && stopped == nil { // quantising takes its time; the rest is mapped
+			stopped = ctx.Err()
+		}
+		if stopped != nil {
+			return nil
+		}
+		err := loadParam(dev, a, stored, p)
+		if p.Form != nil && !p.Packed {
+			done++
+			report(done)
+		}
+		return err
+	})
+	if stopped != nil {
+		return stopped
+	}
+	return err
 }
 
 // CheckWeights reports what LoadWeights would, without loading.
@@ -48,6 +85,9 @@ func matchWeights(a *safetensors.Archive, params []nn.Named, names Names, each f
 		want[p.Name] = true
 	}
 	for _, s := range a.Names() {
+		if companionOf(a, s) != "" {
+			continue // read, or reported, with its weight
+		}
 		c := names.Canonical(s)
 		_, tied := names.Tied[c]
 		switch {
@@ -84,6 +124,12 @@ func checkParam(a *safetensors.Archive, stored string, p nn.Named) error {
 		_, err := count(a, stored)
 		return err
 	}
+	if packed, err := packingOf(a, stored, p); packed != nil || err != nil {
+		if err != nil {
+			return err
+		}
+		return packed.agrees(stored, p)
+	}
 	info, _ := a.Info(stored)
 	if !slices.Equal(info.Shape, p.Shape) {
 		return fmt.Errorf("tensor %q has shape %v; want %v", stored, info.Shape, p.Shape)
@@ -104,6 +150,12 @@ func loadParam(dev *tensor.Device, a *safetensors.Archive, stored string, p nn.N
 		p.Tensor = dev.FromFloats([]float32{n}, p.Shape...)
 		return err
 	}
+	if packed, _ := packingOf(a, stored, p); packed != nil {
+		p.Form, p.Packed = &packed.form, true
+		p.Tensor = packed.load(dev, a, p)
+		p.Tensor.SetName(p.Name)
+		return nil
+	}
 	info, _ := a.Info(stored)
 	if dt, mapped := held(info.DType, p.Wide); mapped {
 		p.Tensor = dev.FromBytes(a.Bytes(stored), dt, p.Shape...)
@@ -115,7 +167,13 @@ func loadParam(dev *tensor.Device, a *safetensors.Archive, stored string, p nn.N
 		p.Tensor = dev.FromFloats(f, p.Shape...)
 	}
 	p.Tensor.SetName(p.Name)
-	return nil
+	if p.Form == nil {
+		return nil
+	}
+	q, err := ops.Quantise(p.Tensor, *p.Form)
+	p.Tensor, p.Packed = q, false
+	a.Forget(stored)
+	return err
 }
 
 // count is the number that a counter's tensor holds, 0 of none.
@@ -173,18 +231,21 @@ func nameErrors(missing, unused []string, names Names) []error {
 }
 
 // CopyWeights gives every parameter of to the tensor of the parameter of the
-// same name in from: shared as it is, or what convert makes of it.
+// same name in from: shared as it is, with its form, or what convert makes of it.
 func CopyWeights(to, from []nn.Named, convert func(*tensor.Tensor) *tensor.Tensor) {
-	have := map[string]*tensor.Tensor{}
+	have := map[string]nn.Named{}
 	for _, p := range from {
-		have[p.Name] = p.Tensor
+		have[p.Name] = p
 	}
 	for _, p := range to {
-		t, ok := have[p.Name]
+		src, ok := have[p.Name]
 		if !ok {
 			panic(fmt.Sprintf("model: no parameter %s to copy", p.Name))
 		}
-		if convert != nil && t != nil {
+		t := src.Tensor
+		if convert == nil {
+			p.Form, p.Packed = src.Form, src.Packed
+		} else if t != nil {
 			t = convert(t)
 			t.SetName(p.Name)
 		}

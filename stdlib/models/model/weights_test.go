@@ -44,7 +44,7 @@ func TestLoadWeightsKeepsTypes(t *testing.T) {
 	}
 	dev := ops.CPU()
 	used, _, _ := dev.Usage()
-	if err := LoadWeights(dev, a, params, Names{Canonical: func(s string) string { return s }}); err != nil {
+	if err := LoadWeights(t.Context(), a, params, Names{Canonical: func(s string) string { return s }}); err != nil {
 		t.Fatal(err)
 	}
 	if now, _, _ := dev.Usage(); now-used > 8192 {

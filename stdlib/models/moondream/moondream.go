@@ -77,7 +77,7 @@ func Open(ctx context.Context, dir string) (model.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := model.LoadWeights(ops.From(ctx), a, nn.Params(m.net.tree), m.Names); err != nil {
+	if err := model.LoadWeights(ctx, a, nn.Params(m.net.tree), m.Names); err != nil {
 		return nil, err
 	}
 	for _, stored := range a.Names() {

@@ -37,3 +37,9 @@ func TestWriteForReference(t *testing.T) {
 		})
 	}
 }
+
+// TestQuantised: a model in 4 bits, and adapters trained on it, against bitsandbytes' values in transformers and PEFT.
+func TestQuantised(t *testing.T) {
+	modeltest.RunQuantised(t, qwen2, "qwen2", "nf4")
+	modeltest.RunQuantised(t, qwen25, "nested25", "fp4")
+}

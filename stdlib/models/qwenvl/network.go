@@ -39,6 +39,12 @@ func names(c *Config) model.Names {
 		Buffer: func(s string) bool {
 			return strings.HasSuffix(s, ".rotary_emb.inv_freq") || strings.HasSuffix(s, ".rotary_pos_emb.inv_freq")
 		},
+		Spell: func(l model.Layout, s string) string {
+			if l == model.LayoutHub {
+				return hubName(s)
+			}
+			return s
+		},
 	}
 	if c.TieWordEmbeddings {
 		n.Tied = map[string]string{"lm_head.weight": "model.language_model.embed_tokens.weight"}

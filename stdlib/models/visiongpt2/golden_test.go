@@ -16,3 +16,9 @@ var family = modeltest.Family{Family: Family(), Cases: []string{"projected", "un
 func TestGoldens(t *testing.T) { modeltest.Run(t, family) }
 
 func TestWriteForReference(t *testing.T) { modeltest.WriteForReference(t, family) }
+
+// TestQuantised: a model in 4 bits, its Conv1D weights quantised as their transposes, and adapters trained on it, against
+// bitsandbytes' values in transformers and PEFT.
+func TestQuantised(t *testing.T) {
+	modeltest.RunQuantised(t, family, "projected", "nf4")
+}

@@ -116,6 +116,12 @@ func names(c *Config) model.Names {
 			return strings.HasSuffix(s, ".attn.bias") || strings.HasSuffix(s, ".attn.masked_bias") ||
 				strings.HasSuffix(s, ".crossattention.bias") || strings.HasSuffix(s, ".crossattention.masked_bias")
 		},
+		Spell: func(l model.Layout, s string) string {
+			if l == model.Layout5 {
+				return s
+			}
+			return hubName(s)
+		},
 	}
 	if c.Decoder.TieWordEmbeddings {
 		n.Tied = map[string]string{"decoder.lm_head.weight": "decoder.transformer.wte.weight"}

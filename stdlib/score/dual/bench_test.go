@@ -1,9 +1,7 @@
 package dual
 
 import (
-	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -80,25 +78,4 @@ func fileSize(ts []safetensors.Tensor) int {
 		at += n
 	}
 	return 8 + (header+7)/8*8 + at
-}
-
-// BenchmarkImage is one image through the published size of a network with random weights. LIGHTBOX_LONG: MedImageInsight
-// takes 2.5 GB.
-func BenchmarkImage(b *testing.B) {
-	if os.Getenv("LIGHTBOX_LONG") == "" {
-		b.Skip("LIGHTBOX_LONG is not set")
-	}
-	for name, n := range publishedNets() {
-		b.Run(name, func(b *testing.B) {
-			dev := ops.From(context.Background())
-			nn.Randomize(dev, nn.Params(n.net), 1, 0.02)
-			for b.Loop() {
-				tape := tensor.NewScratch()
-				x := tape.Empty(dev, tensor.F32, 1, 3, n.side, n.side)
-				ops.Fill(x, func(i int) float32 { return float32(i%17)/8 - 1 })
-				vectors(n.net.images(x))
-				tape.Release()
-			}
-		})
-	}
 }

@@ -177,15 +177,15 @@ func biomedNames() model.Names {
 	return model.Names{
 		Canonical: func(s string) string {
 			if rest, ok := strings.CutPrefix(s, "text.transformer."); ok {
-				c, _ := encoders.CanonicalName("bert", rest)
+				c, _ := encoders.PartName(rest)
 				return "text.transformer." + c
 			}
 			return s
 		},
 		Buffer: func(c string) bool {
 			if rest, ok := strings.CutPrefix(c, "text.transformer."); ok {
-				_, skip := encoders.CanonicalName("bert", rest)
-				return skip || strings.HasPrefix(rest, "pooler.")
+				_, skip := encoders.PartName(rest)
+				return skip
 			}
 			return c == "logit_scale" || c == "logit_bias"
 		},
@@ -218,7 +218,7 @@ func bertConfig(dir string, a *safetensors.Archive, prefix string) (encoders.Con
 	c, parseErr := encoders.ParseConfig([]byte(`{"model_type":"bert"}`))
 	c.VocabSize, c.HiddenSize = side("embeddings.word_embeddings.weight", 0), side("embeddings.word_embeddings.weight", 1)
 	c.MaxPositionEmbeddings, c.TypeVocabSize = side("embeddings.position_embeddings.weight", 0), side("embeddings.token_type_embeddings.weight", 0)
-	c.IntermediateSize, c.EmbeddingSize = side("encoder.layer.0.intermediate.dense.weight", 0), c.HiddenSize
+	c.IntermediateSize = side("encoder.layer.0.intermediate.dense.weight", 0)
 	for c.NumHiddenLayers = 0; ; c.NumHiddenLayers++ {
 		if _, ok := a.Info(fmt.Sprintf("%sencoder.layer.%d.intermediate.dense.weight", prefix, c.NumHiddenLayers)); !ok {
 			break

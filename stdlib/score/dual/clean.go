@@ -114,7 +114,7 @@ var tables = sync.OnceValue(func() replacers {
 
 type replacers []*strings.Replacer
 
-// Replace runs one after another; ASCII without a line break is none's business.
+// Replace runs one after another.
 func (rs replacers) Replace(s string) string {
 	for _, r := range rs {
 		s = r.Replace(s)

@@ -118,7 +118,7 @@ func Open(ctx context.Context, dir string) (*Encoder, error) {
 		return nil, err
 	}
 	o.dev = ops.From(ctx)
-	if err := model.LoadWeights(o.dev, o.archive, nn.Params(o.net), o.names); err != nil {
+	if err := model.LoadWeights(ctx, o.archive, nn.Params(o.net), o.names); err != nil {
 		return nil, err
 	}
 	return &o.Encoder, nil

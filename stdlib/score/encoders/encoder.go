@@ -60,7 +60,7 @@ func Open(ctx context.Context, dir string) (*Encoder, error) {
 	names := openSource(e.Config, a).names()
 	pooled := e.Config.ModelType != "deberta" && slices.ContainsFunc(a.Names(), func(s string) bool { return names.Canonical(s) == "pooler.dense.weight" })
 	e.net = newNetwork(e.Config, pooled, 0)
-	if err := model.LoadWeights(e.dev, a, nn.Params(e.net), names); err != nil {
+	if err := model.LoadWeights(ctx, a, nn.Params(e.net), names); err != nil {
 		return nil, err
 	}
 	for _, l := range e.net.Encoder.Layers {

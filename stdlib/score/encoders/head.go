@@ -29,7 +29,7 @@ func Load(ctx context.Context, s Source) (*Encoder, error) {
 		return nil, fmt.Errorf("encoders.Load: head %q with %d labels", s.Head, s.Labels)
 	}
 	e := &Encoder{Config: s.Config, dev: ops.From(ctx), net: newNetwork(s.Config, true, s.Labels)}
-	return e, model.LoadWeights(e.dev, s.Weights, nn.Params(e.net), s.names())
+	return e, model.LoadWeights(ctx, s.Weights, nn.Params(e.net), s.names())
 }
 
 // Params lists the names and shapes of the tensors that Load reads, as the checkpoint spells them.

@@ -6,8 +6,8 @@ import (
 	"lightbox/kernels/tensor"
 )
 
-// Part is a BERT or RoBERTa encoder inside of a larger checkpoint: its parameters have the family's names without a
-// prefix, and it has no pooler.
+// Part is a BERT encoder inside of a larger checkpoint: its parameters have BERT's names without a prefix, and it has no
+// pooler.
 type Part struct {
 	Net *network `weight:""`
 
@@ -16,11 +16,11 @@ type Part struct {
 
 // NewPart builds the encoder without weights.
 func NewPart(c Config) (*Part, error) {
+	if c.ModelType != "bert" {
+		return nil, fmt.Errorf("model_type is %q; want bert", c.ModelType)
+	}
 	if err := c.Check(); err != nil {
 		return nil, err
-	}
-	if c.ModelType != "bert" && c.ModelType != "roberta" {
-		return nil, fmt.Errorf("model_type is %q; as a part of a larger checkpoint bert and roberta are known", c.ModelType)
 	}
 	return &Part{newNetwork(c, false, 0), c}, nil
 }
@@ -30,14 +30,17 @@ func NewPart(c Config) (*Part, error) {
 func (p *Part) Hidden(tape *tensor.Tape, ids []int32, starts []int) *tensor.Tensor {
 	var positions []int32
 	for i := range len(starts) - 1 {
-		positions = append(positions, p.Config.positions(ids[starts[i]:starts[i+1]])...)
+		for at := range starts[i+1] - starts[i] {
+			positions = append(positions, int32(at))
+		}
 	}
 	return p.Net.hidden(tape, ids, make([]int32, len(ids)), positions, starts, p.Config.NumHiddenLayers)
 }
 
-// CanonicalName is Open's: a checkpoint's spelling of a name in the tree's, and whether the tensor is passed over.
-func CanonicalName(modelType, stored string) (canonical string, skip bool) {
-	n := openSource(Config{ModelType: modelType}, nil).names()
+// PartName is a checkpoint's spelling of a name below the part's own in the tree's, and whether the tensor is passed over:
+// position ids and a pooler.
+func PartName(stored string) (canonical string, skip bool) {
+	n := Source{Config: Config{ModelType: "bert"}, Ignore: []string{"pooler."}}.names()
 	c := n.Canonical(stored)
 	return c, n.Buffer(c)
 }

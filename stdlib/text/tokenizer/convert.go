@@ -49,7 +49,7 @@ func forms() []form {
 			roles: map[string]string{"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}, read: (*parts).llama},
 		{files: []string{"vocab.json", "merges.txt"}, classes: []string{"GPT2Tokenizer", "CodeGenTokenizer", "Qwen2Tokenizer", "DebertaTokenizer", "RobertaTokenizer", clipTokenizer, ""},
 			roles: end, own: map[string]map[string]string{"DebertaTokenizer": deberta, "RobertaTokenizer": roberta, clipTokenizer: clip}, read: (*parts).byteLevel},
-		{files: []string{"vocab.txt"}, classes: []string{"BertTokenizer", ""}, roles: bert, read: (*parts).bert},
+		{files: []string{"vocab.txt"}, classes: []string{"BertTokenizer", "BleurtTokenizer", ""}, roles: bert, read: (*parts).bert},
 	}
 }
 

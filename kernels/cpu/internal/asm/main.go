@@ -33,6 +33,7 @@ var files = []struct {
 	{"asm_gemv_avx2", gemvAVX2},
 	{"asm_pack_avx2", packAVX2},
 	{"asm_peak", peak},
+	{"asm_quant_avx2", quantAVX2},
 	{"asm_vec_avx2", vecAVX2},
 	{"asm_philox_avx2", philoxAVX2},
 }

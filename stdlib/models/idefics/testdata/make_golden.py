@@ -175,8 +175,9 @@ def images():
     write("images.json", dict(made_by=MADE, drawn=out, radsample=real))
 
 
-for name in sys.argv[1:] or [*CASES, "two", "sight", "images"]:
-    if name in CASES:
-        CASES[name]().run(name, HERE, MADE)
-    else:
-        dict(two=two, sight=sight, images=images)[name]()
+if __name__ == "__main__":
+    for name in sys.argv[1:] or [*CASES, "two", "sight", "images"]:
+        if name in CASES:
+            CASES[name]().run(name, HERE, MADE)
+        else:
+            dict(two=two, sight=sight, images=images)[name]()

@@ -207,8 +207,9 @@ def images():
     print("images", len(out), "refused", sum("error" in o for o in out), "real", sum("file" in o for o in out))
 
 
-for name in sys.argv[1:] or [*CASES, "grids", "images"]:
-    if name in CASES:
-        CASES[name].run(name, HERE, "make_golden.py, transformers 5.23.0, peft 0.21.2")
-    else:
-        {"grids": grids, "images": images}[name]()
+if __name__ == "__main__":
+    for name in sys.argv[1:] or [*CASES, "grids", "images"]:
+        if name in CASES:
+            CASES[name].run(name, HERE, "make_golden.py, transformers 5.23.0, peft 0.21.2")
+        else:
+            {"grids": grids, "images": images}[name]()

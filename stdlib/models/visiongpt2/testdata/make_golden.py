@@ -75,5 +75,6 @@ CASES = {
                      dtype="bfloat16", names="v5", shards=2, decoder_start_token_id=ID),
 }
 CASES["untied"].config["dtype"] = "bfloat16"
-for name in sys.argv[1:] or CASES:
-    CASES[name].run(name, HERE, "make_golden.py, transformers 5.23.0, peft 0.21.2")
+if __name__ == "__main__":
+    for name in sys.argv[1:] or CASES:
+        CASES[name].run(name, HERE, "make_golden.py, transformers 5.23.0, peft 0.21.2")

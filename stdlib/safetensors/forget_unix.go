@@ -1,0 +1,17 @@
+//go:build linux || darwin || freebsd
+
+package safetensors
+
+import (
+	"os"
+	"syscall"
+)
+
+// forget drops the whole pages of bytes [from, to) of a mapped file. It only saves memory, so an error is no error.
+func forget(mapped []byte, from, to int) {
+	page := os.Getpagesize()
+	from, to = (from+page-1)/page*page, to/page*page
+	if from < to {
+		_ = syscall.Madvise(mapped[from:to], syscall.MADV_DONTNEED)
+	}
+}
