@@ -5,6 +5,7 @@ package recipes_test
 import (
 	"lightbox/recipes/adapters"
 	"lightbox/recipes/audit"
+	"lightbox/recipes/dataset"
 	"lightbox/recipes/models"
 	"lightbox/recipes/pretrain_tiny"
 	"lightbox/recipes/quickstart"
@@ -22,6 +23,16 @@ var compiled = map[string]map[string]any{
 		"Figure9":           audit.Figure9,
 		"Figure9Recomputed": audit.Figure9Recomputed,
 		"Table4":            audit.Table4,
+	},
+	"dataset": {
+		"ByModality":  dataset.ByModality,
+		"Captions":    dataset.Captions,
+		"Figure1":     dataset.Figure1,
+		"Images":      dataset.Images,
+		"Lengths":     dataset.Lengths,
+		"Repetitions": dataset.Repetitions,
+		"Splits":      dataset.Splits,
+		"Table1":      dataset.Table1,
 	},
 	"models": {
 		"Table2": models.Table2,

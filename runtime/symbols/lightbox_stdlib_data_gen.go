@@ -11,14 +11,17 @@ func table_lightbox_stdlib_data() members {
 	return members{
 		"Example":        reflect.ValueOf((*data.Example)(nil)),
 		"Folder":         reflect.ValueOf(data.Folder),
+		"Gallery":        reflect.ValueOf(data.Gallery),
 		"Glimpse":        reflect.ValueOf(data.Glimpse),
 		"Images":         reflect.ValueOf(data.Images),
 		"Join":           reflect.ValueOf(data.Join),
 		"Look":           reflect.ValueOf((*data.Look)(nil)),
+		"Modalities":     reflect.ValueOf(data.Modalities),
 		"ModalityOf":     reflect.ValueOf(data.ModalityOf),
 		"ModalitySource": reflect.ValueOf((*data.ModalitySource)(nil)),
 		"Phantom":        reflect.ValueOf(data.Phantom),
 		"PhantomOptions": reflect.ValueOf((*data.PhantomOptions)(nil)),
+		"Pictures":       reflect.ValueOf((*data.Pictures)(nil)),
 		"Plain":          reflect.ValueOf(data.Plain),
 		"Policy":         reflect.ValueOf((*data.Policy)(nil)),
 		"ROCOOptions":    reflect.ValueOf((*data.ROCOOptions)(nil)),
@@ -28,6 +31,7 @@ func table_lightbox_stdlib_data() members {
 		"Set":            reflect.ValueOf((*data.Set)(nil)),
 		"SkipBadRows":    reflect.ValueOf(data.SkipBadRows),
 		"Standard":       reflect.ValueOf((*data.Standard)(nil)),
+		"Statistics":     reflect.ValueOf(data.Statistics),
 		"Style":          reflect.ValueOf((*data.Style)(nil)),
 	}
 }

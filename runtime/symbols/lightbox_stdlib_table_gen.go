@@ -13,6 +13,8 @@ func table_lightbox_stdlib_table() members {
 		"Caption":       reflect.ValueOf(table.Caption),
 		"Change":        reflect.ValueOf(table.Change),
 		"Columns":       reflect.ValueOf(table.Columns),
+		"Decimals":      reflect.ValueOf(table.Decimals),
+		"Describe":      reflect.ValueOf(table.Describe),
 		"Difference":    reflect.ValueOf(table.Difference),
 		"Digits":        reflect.ValueOf(table.Digits),
 		"Group":         reflect.ValueOf(table.Group),
