@@ -122,9 +122,9 @@ func runCaptions(ctx *step.Context, dir string) error {
 			return err
 		}
 		var values []float64
-		if _, ok := m.(output); ok {
+		if o, ok := m.(output); ok {
 			networks++
-			values, err = readValues(ctx.Input(networks), c.Name, rows.Len())
+			values, err = readValues(ctx.Input(networks), o.Net.columns()[o.Column].Name, rows.Len())
 		} else {
 			values, err = m.score(in)
 		}

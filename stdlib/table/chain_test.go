@@ -50,10 +50,10 @@ func TestQuickstartChain(t *testing.T) {
 	v, _ := show(t, tab)
 	got := dump(v)
 	for _, want := range []string{
-		"System | Prompt | ROUGE-1 | ROUGE-2 | ROUGE-L | Modality | Finding | Side | Anatomy | Size\n",
-		"\nperfect |  | *1.000* | *1.000* | *1.000* | *1.000* | *1.000* | *1.000* | *1.000* | *1.000*\n",
+		"System | Prompt | ROUGE-1 | ROUGE-2 | ROUGE-L | Concept F1 | Modality | Finding | Side | Anatomy | Size\n",
+		"\nperfect |  | *1.000* | *1.000* | *1.000* | *1.000* | *1.000* | *1.000* | *1.000* | *1.000* | *1.000*\n",
 		"\nperfect | +Modality | *1.000*",
-		"\nmute |  | 0.000 | 0.000 | 0.000 | 0.000 | 0.000 | 0.000 | 0.000 | 0.000\n",
+		"\nmute |  | 0.000 | 0.000 | 0.000 | 0.000 | 0.000 | 0.000 | 0.000 | 0.000 | 0.000\n",
 		" | *1.000* | *1.000* | 0.000 | *1.000* | *1.000*\n", // wrong side
 		"\nMeans over 48 images; best in bold, second underlined; recipe seed 1.\n",
 	} {
@@ -62,7 +62,7 @@ func TestQuickstartChain(t *testing.T) {
 		}
 	}
 	for _, r := range v.Rows {
-		if r.Cells[0].Text == "best constant caption" && (r.Cells[5].Text != "1.000" || r.Cells[6].Text == "1.000" || r.Cells[2].Text < "0.5") {
+		if r.Cells[0].Text == "best constant caption" && (r.Cells[6].Text != "1.000" || r.Cells[7].Text == "1.000" || r.Cells[2].Text < "0.5") {
 			t.Errorf("the constant caption: %v", r.Cells)
 		}
 	}
