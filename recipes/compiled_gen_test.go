@@ -6,6 +6,7 @@ import (
 	"lightbox/recipes/adapters"
 	"lightbox/recipes/audit"
 	"lightbox/recipes/dataset"
+	"lightbox/recipes/modality"
 	"lightbox/recipes/models"
 	"lightbox/recipes/pretrain_tiny"
 	"lightbox/recipes/quickstart"
@@ -33,6 +34,13 @@ var compiled = map[string]map[string]any{
 		"Repetitions": dataset.Repetitions,
 		"Splits":      dataset.Splits,
 		"Table1":      dataset.Table1,
+	},
+	"modality": {
+		"Ablation":        modality.Ablation,
+		"Classifier":      modality.Classifier,
+		"Confusion":       modality.Confusion,
+		"ConfusionMatrix": modality.ConfusionMatrix,
+		"Table5":          modality.Table5,
 	},
 	"models": {
 		"Table2": models.Table2,

@@ -261,7 +261,7 @@ var standardOp = &step.Op{Name: "data.standardize", Version: "1",
 // Standardize prepares images (to RGB, resized) and captions as in the paper's Figure 1.
 func (s Set) Standardize(how Standard) Set { return derive(s, standardOp, how) }
 
-// A ModalitySource says which modality to name in an example's prompt: modality.True or modality.Probe.
+// A ModalitySource says which modality to name in an example's prompt: modality.True, modality.Wrong, modality.Probe or a modality.Classifier.
 type ModalitySource interface {
 	// ModalityRef is a step whose artifact holds modality.jsonl: {"id": …, "modality": …} a line, for each example of the set.
 	ModalityRef(of Set) step.Ref
