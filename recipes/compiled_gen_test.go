@@ -5,6 +5,8 @@ package recipes_test
 import (
 	"lightbox/recipes/adapters"
 	"lightbox/recipes/audit"
+	"lightbox/recipes/cases"
+	"lightbox/recipes/comparison"
 	"lightbox/recipes/dataset"
 	"lightbox/recipes/modality"
 	"lightbox/recipes/models"
@@ -24,6 +26,21 @@ var compiled = map[string]map[string]any{
 		"Figure9":           audit.Figure9,
 		"Figure9Recomputed": audit.Figure9Recomputed,
 		"Table4":            audit.Table4,
+	},
+	"cases": {
+		"Components":          cases.Components,
+		"Farthest":            cases.Farthest,
+		"Figure10":            cases.Figure10,
+		"Figure11":            cases.Figure11,
+		"Nearest":             cases.Nearest,
+		"PublishedComponents": cases.PublishedComponents,
+		"Table6":              cases.Table6,
+		"Table7":              cases.Table7,
+	},
+	"comparison": {
+		"Figure8": comparison.Figure8,
+		"Figure9": comparison.Figure9,
+		"Table4":  comparison.Table4,
 	},
 	"dataset": {
 		"ByModality":  dataset.ByModality,

@@ -23,10 +23,10 @@ var images = data.ROCOv2(param.Dir("rocov2", "data/rocov2", "folder with {train,
 
 var modalities = data.Modalities(images)
 
-var Table1 = table.New(modalities.Where("split == 'all'"), table.Rows("modality"), table.Decimals(0, "count"), table.Decimals(1, "percent"), table.NoMarks(),
+var Table1 = table.New(modalities.Where("split == 'all'"), table.Rows("modality"),
 	table.Title("Imaging modalities")).Beside(paper.Table1())
 
-var Splits = table.New(modalities.Where("split != 'all'"), table.Rows("modality"), table.Group("split"), table.Decimals(0, "count"), table.Decimals(1, "percent"), table.NoMarks(),
+var Splits = table.New(modalities.Where("split != 'all'"), table.Rows("modality"), table.Group("split"),
 	table.Title("Imaging modalities of the splits"))
 
 // %% Images and captions
@@ -34,10 +34,10 @@ var Splits = table.New(modalities.Where("split != 'all'"), table.Rows("modality"
 var statistics = data.Statistics(images)
 
 var Images = table.New(table.Describe(statistics, []string{"width", "height", "megapixels", "aspect"}, "split"), table.Rows("quantity"), table.Group("split"),
-	table.Columns("n", "min", "q1", "median", "mean", "q3", "max"), table.Decimals(0, "n"), table.Digits(2), table.NoMarks(), table.Title("Sizes of images in pixels"))
+	table.Columns("n", "min", "q1", "median", "mean", "q3", "max"), table.Digits(2), table.Title("Sizes of images in pixels"))
 
 var Captions = table.New(table.Describe(statistics, []string{"words", "characters", "concepts"}, "split"), table.Rows("quantity"), table.Group("split"),
-	table.Columns("n", "min", "q1", "median", "mean", "q3", "max"), table.Decimals(0, "n"), table.Digits(1), table.NoMarks(), table.Title("Lengths of captions, and their concepts"))
+	table.Columns("n", "min", "q1", "median", "mean", "q3", "max"), table.Digits(1), table.Title("Lengths of captions, and their concepts"))
 
 var Lengths = plot.Histogram(statistics, "words", plot.Group("split"), plot.Upto(150), plot.Caption("Caption lengths in words."))
 
@@ -46,11 +46,11 @@ var Lengths = plot.Histogram(statistics, "words", plot.Group("split"), plot.Upto
 // Shares of grey images, of captions that normalisation changes, and of what stands more than once: a caption or an image of
 // the test split that is in training too measures memory.
 
-var Repetitions = table.New(statistics, table.Rows("split"), table.Columns("grey", "normalized", "repeated_caption", "repeated_image", "caption_in_train", "image_in_train"), table.NoMarks(),
+var Repetitions = table.New(statistics, table.Rows("split"), table.Columns("grey", "normalized", "repeated_caption", "repeated_image", "caption_in_train", "image_in_train"),
 	table.Title("Shares of examples"))
 
 var ByModality = table.New(table.Describe(statistics, []string{"words", "megapixels", "grey"}, "modality"), table.Rows("modality"), table.Group("quantity"),
-	table.Columns("n", "q1", "median", "mean", "q3"), table.Decimals(0, "n"), table.Digits(2), table.NoMarks(), table.Title("By modality"))
+	table.Columns("n", "q1", "median", "mean", "q3"), table.Digits(2), table.Title("By modality"))
 
 // %% Figure 1
 //

@@ -14,7 +14,6 @@ func table_lightbox_stdlib_table() members {
 		"Change":        reflect.ValueOf(table.Change),
 		"Columns":       reflect.ValueOf(table.Columns),
 		"Components":    reflect.ValueOf(table.Components),
-		"Decimals":      reflect.ValueOf(table.Decimals),
 		"Describe":      reflect.ValueOf(table.Describe),
 		"Difference":    reflect.ValueOf(table.Difference),
 		"Digits":        reflect.ValueOf(table.Digits),

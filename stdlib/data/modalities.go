@@ -18,8 +18,8 @@ const (
 
 func modalityColumns() []frame.Column {
 	return []frame.Column{{Name: splitLabel, Label: true, Title: "Split"}, {Name: modalityLabel, Label: true, Title: "Modality"},
-		{Name: "count", Kind: frame.Number, Title: "Count"},
-		{Name: "percent", Kind: frame.Number, Title: "Percentage", Note: "Percentage: share of the split's examples"}}
+		{Name: "count", Kind: frame.Number, Title: "Count", Fact: true, Decimals: frame.NoDecimals},
+		{Name: "percent", Kind: frame.Number, Title: "Percentage", Fact: true, Decimals: 1, Note: "Percentage: share of the split's examples"}}
 }
 
 var modalitiesOp = &step.Op{Name: "data.Modalities", Version: "1", Run: func(ctx *step.Context, dir string) error {

@@ -32,13 +32,16 @@ func (a ComponentAnalysis) View(dirs []string) (view.View, error) {
 	if err != nil {
 		return nil, err
 	}
-	type image struct{ id, reference string }
+	type image struct{ id, reference, picture string }
 	var images []image
 	of := map[image][]int{}
 	for i := range rows.Len() {
 		im := image{reference: rows.String(i, frame.Reference)}
 		if rows.Has(frame.ID) {
 			im.id = rows.String(i, frame.ID)
+		}
+		if rows.Has(frame.Image) {
+			im.picture = rows.String(i, frame.Image)
 		}
 		if of[im] == nil {
 			images = append(images, im)
@@ -55,6 +58,14 @@ func (a ComponentAnalysis) View(dirs []string) (view.View, error) {
 	var out view.List
 	said := mentioner(a.kinds)
 	for _, im := range shown {
+		film, ok, err := a.film(im.picture)
+		if err != nil {
+			return nil, fmt.Errorf("image of %q: %w", im.id, err)
+		}
+		if ok {
+			film.Caption = im.id
+			out = append(out, film)
+		}
 		t := a.table(said, im.reference, rows, of[im])
 		t.Title = im.id
 		out = append(out, t)

@@ -262,7 +262,9 @@ func (pl *plan) line(s *system) (line, error) {
 	}
 	if pl.Level > 0 {
 		for c, iv := range pl.bootstrap(len(s.ids), func(idx []int) []float64 { return pl.resample(s, s.pooled, idx) }) {
-			l.Cells[c].Interval = &interval{number(iv.Low), number(iv.High)}
+			if !pl.columns[c].Fact {
+				l.Cells[c].Interval = &interval{number(iv.Low), number(iv.High)}
+			}
 		}
 	}
 	return l, nil

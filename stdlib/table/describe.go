@@ -98,7 +98,11 @@ func describeColumns(known []frame.Column, by []string) []frame.Column {
 	}
 	cols = append(cols, frame.Column{Name: quantityLabel, Label: true, Title: "Quantity"})
 	for _, d := range described {
-		cols = append(cols, frame.Column{Name: d.name, Kind: frame.Number, Title: d.title})
+		c := frame.Column{Name: d.name, Kind: frame.Number, Title: d.title, Fact: true}
+		if d.name == "n" {
+			c.Decimals = frame.NoDecimals
+		}
+		cols = append(cols, c)
 	}
 	return cols
 }

@@ -27,14 +27,7 @@ type params struct {
 	Caption    string
 	Notes      []string
 	Digits     int // decimals + 1, so that zero is the default
-	Decimals   []decimals
 	Plain      bool
-}
-
-// decimals are those of one column.
-type decimals struct {
-	Column string
-	N      int
 }
 
 type pair struct{ Key, Value string }
@@ -136,15 +129,6 @@ func Digits(n int) Option {
 		p.Digits = n + 1
 		if n < 0 {
 			p.Digits = n
-		}
-	})
-}
-
-// Decimals sets the number of decimals of some columns alone: Decimals(0, "count").
-func Decimals(n int, columns ...string) Option {
-	return option(func(p *params) {
-		for _, c := range columns {
-			p.Decimals = append(p.Decimals, decimals{c, n})
 		}
 	})
 }

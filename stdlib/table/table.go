@@ -125,12 +125,6 @@ func checkNames(p params, shown []column, cols []frame.Column) []error {
 	for _, l := range p.Lower {
 		has("table.LowerIsBetter", l, known)
 	}
-	for _, d := range p.Decimals {
-		has("table.Decimals", d.Column, known)
-		if d.N < 0 || d.N > 12 {
-			errs = append(errs, fmt.Errorf("table.Decimals(%d, %q): want 0 to 12", d.N, d.Column))
-		}
-	}
 	for _, t := range p.Titles {
 		if absent, _ := lacking(p, cols); slices.Contains(absent, t.Key) {
 			continue
@@ -184,8 +178,9 @@ type column struct {
 	Expr  string `json:"expr,omitempty"` // of a derived one
 	Lower bool   `json:"lower_is_better,omitempty"`
 	Note  string `json:"note,omitempty"`
+	Fact  bool   `json:"fact,omitempty"` // rates nothing: no best, no interval
 
-	Digits *int `json:"digits,omitempty"` // decimals, where they are not the table's
+	Decimals int `json:"decimals,omitempty"` // as frame.Column's
 
 	expr *frame.Expr
 }
@@ -211,7 +206,7 @@ func columns(p params, cols []frame.Column) ([]column, []error) {
 		}
 	}
 	absent, underived := lacking(p, cols)
-	if p.Lenient && len(absent) == len(imageCLEF) {
+	if p.Lenient && len(absent) >= len(imageCLEF) {
 		return nil, []error{fmt.Errorf("none of the columns %s is there; score.ImageCLEF() scores them", strings.Join(absent, ", "))}
 	}
 	left := append(absent, underived...)
@@ -239,11 +234,6 @@ func columns(p params, cols []frame.Column) ([]column, []error) {
 			}
 		}
 		c.Lower = c.Lower || slices.Contains(p.Lower, c.Name)
-		for _, d := range p.Decimals {
-			if d.Column == c.Name {
-				c.Digits = &d.N
-			}
-		}
 		out = append(out, c)
 	}
 	return out, errs
@@ -269,7 +259,7 @@ func newColumn(want string, numbers, cols, scope []frame.Column) (column, error)
 	}
 	for _, c := range numbers {
 		if c.Name == name {
-			return column{Name: name, Title: c.Header(), Lower: c.Lower, Note: c.Note}, nil
+			return column{Name: name, Title: c.Header(), Lower: c.Lower, Note: c.Note, Fact: c.Fact, Decimals: c.Decimals}, nil
 		}
 	}
 	if i := slices.IndexFunc(cols, func(c frame.Column) bool { return c.Name == name }); i >= 0 {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"sort"
 	"strconv"
+	"strings"
 
 	"lightbox/runtime/view"
 )
@@ -62,7 +63,7 @@ func (r *result) lineRow(l line, marks []view.Mark, rule bool) view.Row {
 	}
 	for c, x := range l.Cells {
 		text := r.format(c, x.Value)
-		if x.SD != nil && !math.IsNaN(float64(*x.SD)) {
+		if x.SD != nil && !math.IsNaN(float64(*x.SD)) && !r.Columns[c].Fact {
 			text += " ± " + r.format(c, *x.SD)
 		}
 		row.Cells = append(row.Cells, view.Cell{Text: text, Mark: marks[c]})
@@ -99,10 +100,10 @@ func (r *result) blank(label, text string) view.Row {
 
 func (r *result) intervalRow(cells []cell) view.Row {
 	row := r.blank("", "")
-	for k, c := range cells {
+	for i, c := range cells {
 		text := ""
 		if c.Interval != nil && !math.IsNaN(float64(c.Interval.Low)) {
-			text = "[" + r.format(k, c.Interval.Low) + ", " + r.format(k, c.Interval.High) + "]"
+			text = "[" + r.format(i, c.Interval.Low) + ", " + r.format(i, c.Interval.High) + "]"
 		}
 		row.Cells = append(row.Cells, view.Cell{Text: text, Dim: true})
 	}
@@ -115,8 +116,8 @@ func (r *result) deltaRows(d delta) []view.Row {
 		name = "Difference"
 	}
 	row := r.blank(d.Label, name)
-	for k, c := range d.Cells {
-		text := r.formatDelta(k, d.Kind, c.Value)
+	for i, c := range d.Cells {
+		text := r.formatDelta(d.Kind, i, c.Value)
 		if c.Outside {
 			text += outsideMark
 		}
@@ -131,23 +132,43 @@ func (r *result) deltaRows(d delta) []view.Row {
 	return []view.Row{row, r.intervalRow(d.Cells)}
 }
 
-// digits are the decimals of a column.
-func (r *result) digits(column int) int {
-	if d := r.Columns[column].Digits; d != nil {
-		return *d
+// decimals are those of a column, and whether it groups thousands.
+func (r *result) decimals(column int) (n int, grouped bool) {
+	switch d := r.Columns[column].Decimals; {
+	case d > 0:
+		return d, true
+	case d < 0:
+		return 0, true
 	}
-	return r.Digits
+	return r.Digits, false
 }
 
 func (r *result) format(column int, n number) string {
 	if math.IsNaN(float64(n)) {
 		return "–"
 	}
-	return strconv.FormatFloat(float64(n), 'f', r.digits(column), 64)
+	digits, grouped := r.decimals(column)
+	s := strconv.FormatFloat(float64(n), 'f', digits, 64)
+	if grouped {
+		s = thousands(s)
+	}
+	return s
+}
+
+// thousands puts commas into a number's digits: 40,108,032.
+func thousands(s string) string {
+	end := strings.IndexByte(s, '.')
+	if end < 0 {
+		end = len(s)
+	}
+	for i := end - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
 }
 
 // formatDelta writes a change with its sign; one that rounds to nothing has none.
-func (r *result) formatDelta(column int, kind changeKind, n number) string {
+func (r *result) formatDelta(kind changeKind, column int, n number) string {
 	v := float64(n)
 	if math.IsNaN(v) {
 		return "–"
@@ -155,13 +176,17 @@ func (r *result) formatDelta(column int, kind changeKind, n number) string {
 	if kind == published {
 		return r.format(column, n)
 	}
-	digits, unit := r.digits(column), ""
+	digits, grouped := r.decimals(column)
+	unit := ""
 	if kind == percent {
 		digits, unit = 1, "%"
 	}
 	s := strconv.FormatFloat(math.Abs(v), 'f', digits, 64)
 	if zero, _ := strconv.ParseFloat(s, 64); zero == 0 {
 		return s + unit
+	}
+	if grouped {
+		s = thousands(s)
 	}
 	if v < 0 {
 		return "-" + s + unit
@@ -181,8 +206,11 @@ func (r *result) marks() [][]view.Mark {
 		return out
 	}
 	for c, col := range r.Columns {
+		if col.Fact {
+			continue
+		}
 		printed := func(i int) (float64, bool) {
-			v, err := strconv.ParseFloat(r.format(c, r.Lines[i].Cells[c].Value), 64)
+			v, err := strconv.ParseFloat(strings.ReplaceAll(r.format(c, r.Lines[i].Cells[c].Value), ",", ""), 64)
 			return v, err == nil
 		}
 		var values []float64

@@ -34,7 +34,12 @@ type progressiveParams struct {
 // vision tower that is not in training yet stays in evaluation mode, its batch normalisation's statistics included.
 // The result is a new checkpoint in float32.
 func Progressive(base model.Systems, set data.Set, c Config, stages ...Stage) model.Systems {
+	given := c.filled().Epochs
 	c = c.Rehearsed()
+	stages = slices.Clone(stages)
+	for i := range stages { // a rehearsal has fewer epochs
+		stages[i].From *= float64(c.filled().Epochs) / float64(given)
+	}
 	if len(stages) == 0 {
 		third := float64(c.filled().Epochs) / 3
 		stages = []Stage{
