@@ -42,12 +42,13 @@ var ConfusionMatrix = plot.Confusion(Confusion, plot.Caption("Modalities of the 
 // The three small models of Table 5 with the paper's adapters. They are trained without modalities: the label joins the prompt
 // at inference time only, as in the paper.
 
-var small = models.Join(
-	models.Load("HuggingFaceTB/SmolVLM-500M-Instruct").As("system", "SmolVLM-500M-Instruct"),
-	models.Load("Qwen/Qwen2-VL-2B-Instruct").As("system", "Qwen 2-VL"),
-	models.Load("Qwen/Qwen2.5-VL-3B-Instruct").As("system", "Qwen 2.5-3B-Instruct"))
+var smolVLM = models.Load("HuggingFaceTB/SmolVLM-500M-Instruct").As("system", "SmolVLM-500M-Instruct")
 
-var adapted = train.LoRA(small, roco, lora.Paper(), train.Paper())
+var qwen2 = models.Load("Qwen/Qwen2-VL-2B-Instruct").As("system", "Qwen 2-VL")
+
+var qwen25 = models.Load("Qwen/Qwen2.5-VL-3B-Instruct").As("system", "Qwen 2.5-3B-Instruct")
+
+var adapted = train.LoRA(models.Join(smolVLM, qwen2, qwen25), roco, lora.Paper(), train.Paper())
 
 // %% Captions
 //
