@@ -13,6 +13,7 @@ import (
 	"lightbox/recipes/pretrain_tiny"
 	"lightbox/recipes/quickstart"
 	"lightbox/recipes/radsample"
+	"lightbox/recipes/strategies"
 )
 
 var compiled = map[string]map[string]any{
@@ -70,5 +71,11 @@ var compiled = map[string]map[string]any{
 	},
 	"radsample": {
 		"Table": radsample.Table,
+	},
+	"strategies": {
+		"Budgets":    strategies.Budgets,
+		"Figure6":    strategies.Figure6,
+		"Figure7":    strategies.Figure7,
+		"Strategies": strategies.Strategies,
 	},
 }

@@ -46,7 +46,7 @@ var Lengths = plot.Histogram(statistics, "words", plot.Group("split"), plot.Upto
 // Shares of grey images, of captions that normalisation changes, and of what stands more than once: a caption or an image of
 // the test split that is in training too measures memory.
 
-var Repetitions = table.New(statistics, table.Rows("split"), table.Columns("grey", "normalized", "repeated_caption", "repeated_image", "caption_in_train", "image_in_train"),
+var Repetitions = table.New(statistics, table.Rows("split"), table.Columns("grey", "normalized", "repeated_caption", "repeated_image", "caption_in_train", "image_in_train"), table.NoMarks(),
 	table.Title("Shares of examples"))
 
 var ByModality = table.New(table.Describe(statistics, []string{"words", "megapixels", "grey"}, "modality"), table.Rows("modality"), table.Group("quantity"),

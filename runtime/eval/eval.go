@@ -331,7 +331,7 @@ func (s *session) stepErrors(values []Value) {
 			visit(in)
 		}
 		for _, err := range r.Errors() {
-			e := &recipe.Error{Pos: token.Position{Filename: s.recipe.Path}, Var: st.Var, Msg: err.Error()}
+			e := &recipe.Error{Pos: token.Position{Filename: s.recipe.Path}, Var: st.Var, Msg: err.Error(), Fix: step.Remedies(err)}
 			var se *step.Error
 			if errors.As(err, &se) {
 				e.Msg = se.Err.Error()

@@ -231,7 +231,7 @@ func (s *Session) locate(err error) error {
 			out = append(out, &recipe.Error{Pos: token.Position{Filename: s.Recipe.Path}, Msg: err.Error()})
 			continue
 		}
-		e := &recipe.Error{Pos: position(se.Pos), Var: se.Var, Msg: se.Op + ": " + se.Err.Error(), Len: len(se.Var)}
+		e := &recipe.Error{Pos: position(se.Pos), Var: se.Var, Msg: se.Op + ": " + se.Err.Error(), Len: len(se.Var), Fix: step.Remedies(err)}
 		if e.Pos.Filename == "" {
 			e.Pos.Filename = s.Recipe.Path
 		}

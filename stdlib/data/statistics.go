@@ -33,7 +33,7 @@ func statisticsColumns() []frame.Column {
 		{"caption_in_train", "Caption in train", "In train: share that stands in the split train too"},
 		{"image_in_train", "Image in train", "In train: share that stands in the split train too"},
 	} {
-		cols = append(cols, frame.Column{Name: c[0], Kind: frame.Number, Title: c[1], Note: c[2], Fact: true})
+		cols = append(cols, frame.Column{Name: c[0], Kind: frame.Number, Title: c[1], Note: c[2]})
 	}
 	return cols
 }

@@ -57,13 +57,13 @@ func VisionGPT2(parts ...Parts) model.Systems {
 	if step.Current().Rehearse {
 		return tinyAs("visiongpt2", labels)
 	}
-	bad := func(err error) model.Systems {
-		return model.NewSystems(model.System{Labels: labels, Base: step.Bad(visionGPT2Op, err)})
+	bad := func(errs ...error) model.Systems {
+		return model.NewSystems(model.System{Labels: labels, Base: step.Bad(visionGPT2Op, errs...)})
 	}
 	vit, err := findPart("ViT", p.ViT)
 	gpt2, err2 := findPart("GPT-2", p.GPT2)
-	if err := errors.Join(err, err2); err != nil {
-		return bad(err)
+	if errs := slices.DeleteFunc([]error{err, err2}, func(err error) bool { return err == nil }); len(errs) > 0 {
+		return bad(errs...)
 	}
 	made := visiongpt2.Parts{ViT: vit, GPT2: gpt2}
 	config, err := made.Config()

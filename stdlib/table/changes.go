@@ -160,7 +160,7 @@ func (pl *plan) notes(r *result, systems []*system, ctx *step.Context, missing [
 	if r.Rehearsal {
 		out = append(out, "REHEARSAL: random weights and a handful of examples; no number here is a result.")
 	}
-	if !pl.figures {
+	if !pl.figures && slices.ContainsFunc(pl.columns, func(c column) bool { return !c.Fact }) {
 		out = append(out, pl.meansNote(r, systems, ctx.Seed))
 	}
 	out = append(out, pl.absentNotes(r)...)
