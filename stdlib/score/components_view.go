@@ -57,26 +57,27 @@ func (a ComponentAnalysis) View(dirs []string) (view.View, error) {
 	}
 	var out view.List
 	said := mentioner(a.kinds)
-	for _, im := range shown {
+	for k, im := range shown {
+		t := a.table(said, im.reference, rows, of[im])
+		t.Title = im.id
+		if k == len(shown)-1 {
+			t.Legend = a.legend()
+			t.Footer = []string{"Components by the terms of lexicon " + lexiconHash() + "; in bold what the reference says too."}
+			if n := len(images); n > len(shown) {
+				t.Footer = append(t.Footer, fmt.Sprintf("The first %d of %d images; At(id) of the captions shows any.", len(shown), n))
+			}
+		}
 		film, ok, err := a.film(im.picture)
 		if err != nil {
 			return nil, fmt.Errorf("image of %q: %w", im.id, err)
 		}
 		if ok {
 			film.Caption = im.id
-			out = append(out, film)
+			out = append(out, view.List{film, t}) // beside each other
+		} else {
+			out = append(out, t)
 		}
-		t := a.table(said, im.reference, rows, of[im])
-		t.Title = im.id
-		out = append(out, t)
 	}
-	last := out[len(out)-1].(view.Table)
-	last.Legend = a.legend()
-	last.Footer = []string{"Components by the terms of lexicon " + lexiconHash() + "; in bold what the reference says too."}
-	if n := len(images); n > len(shown) {
-		last.Footer = append(last.Footer, fmt.Sprintf("The first %d of %d images; At(id) of the captions shows any.", len(shown), n))
-	}
-	out[len(out)-1] = last
 	return out, nil
 }
 
