@@ -65,3 +65,24 @@ func TestCases(t *testing.T) {
 		t.Errorf("%d lines, want seven of each of ten systems", n)
 	}
 }
+
+// TestOnly: vars that need no weights run where those of others are missing; a var that needs them says so, and a name that
+// is none is told.
+func TestOnly(t *testing.T) {
+	only := func(vars string) (string, error) {
+		var out bytes.Buffer
+		cmd := child(&out, "run", filepath.Join("..", "..", "recipes", "cases"), "--only", vars, "--store", t.TempDir(), "--out", t.TempDir())
+		cmd.Env = append(cmd.Env, "HF_HOME="+t.TempDir(), "HF_HUB_CACHE=")
+		err := cmd.Run()
+		return out.String(), err
+	}
+	if said, err := only("Table6,Table7"); err != nil || !strings.Contains(said, "LLaVA-Mistral-7B") || strings.Contains(said, "hf download") {
+		t.Errorf("%v\n%s", err, said)
+	}
+	if said, err := only("Table6,Figure10"); err == nil || !strings.Contains(said, "hf download") {
+		t.Errorf("%v\n%s", err, said)
+	}
+	if said, err := only("Tabel6"); err == nil || !strings.Contains(said, "no variable Tabel6; did you mean Table6") {
+		t.Errorf("%v\n%s", err, said)
+	}
+}
