@@ -52,6 +52,7 @@ var compiled = map[string]map[string]any{
 		"Repetitions": dataset.Repetitions,
 		"Splits":      dataset.Splits,
 		"Table1":      dataset.Table1,
+		"Tokens":      dataset.Tokens,
 	},
 	"modality": {
 		"Ablation":        modality.Ablation,

@@ -5,6 +5,8 @@ package dataset
 
 import (
 	"lightbox/stdlib/data"
+	"lightbox/stdlib/inspect"
+	"lightbox/stdlib/models"
 	"lightbox/stdlib/paper"
 	"lightbox/stdlib/param"
 	"lightbox/stdlib/plot"
@@ -40,6 +42,14 @@ var Captions = table.New(table.Describe(statistics, []string{"words", "character
 	table.Columns("n", "min", "q1", "median", "mean", "q3", "max"), table.Digits(1), table.Title("Lengths of captions, and their concepts"))
 
 var Lengths = plot.Histogram(statistics, "words", plot.Group("split"), plot.Upto(150), plot.Caption("Caption lengths in words."))
+
+// Captions in the terms of a model: what a limit on new tokens cuts off. The embedded model's words are few, so that it needs more
+// tokens than others; name the model that is to be trained.
+
+var tokens = inspect.Lengths(models.Load(param.String("model", "tiny-llava", "checkpoint that counts tokens: tiny-llava, a folder, or org/name in the Hugging Face cache")), images, "")
+
+var Tokens = table.New(table.Describe(tokens, []string{"caption_tokens", "image_tokens", "tokens"}, "system", "split"), table.Rows("system", "quantity"), table.Group("split"),
+	table.Columns("n", "min", "q1", "median", "mean", "q3", "max"), table.Digits(1), table.Title("Lengths in tokens"))
 
 // %% What could mislead
 //
