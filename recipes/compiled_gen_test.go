@@ -13,6 +13,7 @@ import (
 	"lightbox/recipes/pretrain_tiny"
 	"lightbox/recipes/quickstart"
 	"lightbox/recipes/radsample"
+	"lightbox/recipes/score"
 	"lightbox/recipes/strategies"
 )
 
@@ -72,6 +73,12 @@ var compiled = map[string]map[string]any{
 	},
 	"radsample": {
 		"Table": radsample.Table,
+	},
+	"score": {
+		"Captions":   score.Captions,
+		"Coloured":   score.Coloured,
+		"Components": score.Components,
+		"Table":      score.Table,
 	},
 	"strategies": {
 		"Budgets":    strategies.Budgets,

@@ -47,6 +47,7 @@ func table_lightbox_stdlib_score() members {
 		"Metric":              reflect.ValueOf((*score.Metric)(nil)),
 		"Modality":            reflect.ValueOf(score.Modality),
 		"ModalityNamed":       reflect.ValueOf(score.ModalityNamed),
+		"Named":               reflect.ValueOf(score.Named),
 		"Offline":             reflect.ValueOf(score.Offline),
 		"Part":                reflect.ValueOf((*score.Part)(nil)),
 		"Plane":               reflect.ValueOf(score.Plane),

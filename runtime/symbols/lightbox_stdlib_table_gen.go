@@ -26,6 +26,7 @@ func table_lightbox_stdlib_table() members {
 		"NoMarks":       reflect.ValueOf(table.NoMarks),
 		"Note":          reflect.ValueOf(table.Note),
 		"Option":        reflect.ValueOf((*table.Option)(nil)),
+		"Options":       reflect.ValueOf(table.Options),
 		"Paper4":        reflect.ValueOf(table.Paper4),
 		"Resamples":     reflect.ValueOf(table.Resamples),
 		"Rows":          reflect.ValueOf(table.Rows),

@@ -74,7 +74,7 @@ func Components(captions frame.Frame, ks ...Kind) ComponentAnalysis {
 // by both, each term once. The component is a label, "All components" the sum. table.Components makes precision, recall and
 // F1 of them:
 //
-//	table.New(score.Components(captions).Counts(), table.Rows("system", "component"), table.Components())
+//	table.New(score.Components(captions).Counts(), table.Rows("system"), table.Group("component"), table.Components())
 func (a ComponentAnalysis) Counts() frame.Frame { return frame.New(a.ref, countColumns(a.labels)) }
 
 const componentLabel = "component"

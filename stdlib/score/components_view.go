@@ -62,7 +62,7 @@ func (a ComponentAnalysis) View(dirs []string) (view.View, error) {
 		t.Title = im.id
 		if k == len(shown)-1 {
 			t.Legend = a.legend()
-			t.Footer = []string{"Components by the terms of lexicon " + lexiconHash() + "; in bold what the reference says too."}
+			t.Footer = []string{"Components by the terms of lexicon " + lexiconHash() + "; in bold, or in brackets, what the reference says too, in braces what it does not."}
 			if n := len(images); n > len(shown) {
 				t.Footer = append(t.Footer, fmt.Sprintf("The first %d of %d images; At(id) of the captions shows any.", len(shown), n))
 			}

@@ -112,3 +112,32 @@ func TestImageCLEFOptions(t *testing.T) {
 		t.Errorf("nothing left: %v", err)
 	}
 }
+
+func TestNamed(t *testing.T) {
+	for list, want := range map[string]string{
+		"offline":                       "rouge1 rouge2 rougel concept_f1 modality_accuracy finding side anatomy size",
+		"ImageCLEF":                     "similarity bertscore rouge1 bleurt concept_f1 alignscore",
+		"imageclef, -similarity,rougel": "bertscore rouge1 bleurt concept_f1 alignscore rougel",
+		"offline,rouge1,size,-size":     "rouge1 rouge2 rougel concept_f1 modality_accuracy finding side anatomy",
+		"modality_named":                "modality_named",
+	} {
+		if got := strings.Join(Named(list).Names(), " "); got != want {
+			t.Errorf("%s: %s; want %s", list, got, want)
+		}
+	}
+	order, of := named()
+	if len(order) != len(of) {
+		t.Errorf("%d names in order, %d metrics", len(order), len(of))
+	}
+	for _, name := range order[2:] {
+		if got := of[name]().Names(); !slices.Equal(got, []string{name}) {
+			t.Errorf("%s has the columns %v", name, got)
+		}
+	}
+	captions := tenSystems(t, 1)
+	for list, want := range map[string]string{"rouge": `no metric "rouge" (did you mean "rouge1"?)`, "rouge1,-bleurt": `leaves out a metric that does not stand before it (there are: rouge1)`, "": `no metric ""`} {
+		if _, err := steptest.Try(t, context.Background(), Captions(captions, Named(list)).Ref()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v; want %s", list, err, want)
+		}
+	}
+}

@@ -71,7 +71,9 @@ func Captions(captions frame.Frame, ms ...Metric) frame.Frame {
 	}
 	need := func(col, who string) {
 		c, ok := captions.Column(col)
-		if !ok {
+		if !ok && col == frame.Image {
+			errs = append(errs, fmt.Errorf("%s: %w; it compares captions with their images: data.Submissions has them with the option Images, lightbox score with --images", who, frame.Unknown(col, captions.Columns())))
+		} else if !ok {
 			errs = append(errs, fmt.Errorf("%s: %w", who, frame.Unknown(col, captions.Columns())))
 		} else if c.Kind != frame.String {
 			errs = append(errs, fmt.Errorf("%s needs the column %q as a string; it is a %v", who, col, c.Kind))

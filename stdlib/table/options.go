@@ -10,6 +10,17 @@ type option func(*params)
 
 func (o option) apply(p *params) { o(p) }
 
+// Options makes one option of several, in order; one of none changes nothing.
+func Options(opts ...Option) Option {
+	return option(func(p *params) {
+		for _, o := range opts {
+			if o != nil {
+				o.apply(p)
+			}
+		}
+	})
+}
+
 // params is everything that a table is made of besides the scores.
 type params struct {
 	Rows       []string // labels that make a line

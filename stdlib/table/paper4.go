@@ -79,12 +79,15 @@ func (p params) lackNote(cols []frame.Column) string {
 }
 
 // Components lays a table of score.ComponentAnalysis's counts out: precision, recall and F1 of the terms that captions
-// share with their references, each term once per caption, summed over images (micro averages). Give Rows the label
-// component, or Group.
+// share with their references, each term once per caption, summed over images (micro averages):
+//
+//	table.New(score.Components(captions).Counts(), table.Rows("system"), table.Group("component"), table.Components())
+//
+// No value is marked as best: lines of several components do not compete.
 func Components() Option {
 	return option(func(p *params) {
 		p.Columns = []string{"named", "said", "precision = shared / said", "recall = shared / named", "f1 = 2 * shared / (said + named)"}
-		p.Lenient = false
+		p.Lenient, p.Plain = false, true
 		p.Titles = append(p.Titles, pair{"named", "Named / image"}, pair{"said", "Said / image"}, pair{"f1", "F1"})
 		p.Notes = append(p.Notes, "micro averages of terms: named by the reference, said by the caption, shared by both")
 	})
