@@ -96,3 +96,26 @@ func TestFigures(t *testing.T) {
 		t.Errorf("footer: %s", s)
 	}
 }
+
+// What rounds to nothing has no sign.
+func TestNegativeZero(t *testing.T) {
+	cols := []frame.Column{{Name: "system", Label: true}, {Name: frame.ID}, {Name: "gain", Kind: frame.Number}}
+	rows := frame.NewRows(cols)
+	for k, v := range []float64{-0.0004, -0.0006} {
+		i := rows.Add()
+		rows.SetString(i, "system", fmt.Sprint(k))
+		rows.SetString(i, frame.ID, "a")
+		rows.SetNumber(i, "gain", v)
+	}
+	op := &step.Op{Name: "test.gains", Version: "1", Run: func(_ *step.Context, dir string) error { return rows.Write(dir) }}
+	tab := table.New(frame.New(step.New(op, nil), cols))
+	v, err := tab.View(steptest.Run(t, tab.Ref()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, want := range []string{"0.000", "-0.001"} {
+		if got := v.(view.Table).Rows[k].Cells[1].Text; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
