@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"lightbox/runtime/step"
 	"lightbox/runtime/step/steptest"
 	"lightbox/stdlib/data"
 	"lightbox/stdlib/frame"
@@ -79,5 +80,25 @@ func TestBudgetParts(t *testing.T) {
 		if a, n := rows.Number(i, "parameters"), rows.Number(i, "trained"); a != want[0] || n != want[1] {
 			t.Errorf("%s: %v of %v; want %v of %v", rows.String(i, "system"), n, a, want[1], want[0])
 		}
+	}
+}
+
+// TestStagesRehearsed: a rehearsal has fewer epochs, in which every stage still joins.
+func TestStagesRehearsed(t *testing.T) {
+	set := data.Phantom(data.PhantomOptions{Train: 8, Seed: 1})
+	plan := func() []error {
+		s := Progressive(models.Tiny("cnntransformer"), set, Config{Epochs: 10}, Stage{Head: true}, Stage{From: 6, Towers: []model.Tower{model.Vision}})
+		base := s.All()[0].Base.Step()
+		if p := base.Params.(progressiveParams); math.Abs(p.Stages[1].From-0.6*float64(p.Config.filled().Epochs)) > 1e-9 {
+			t.Errorf("%v of %d epochs", p.Stages[1].From, p.Config.filled().Epochs)
+		}
+		return progressiveOp.Check(base)
+	}
+	if errs := plan(); len(errs) > 0 {
+		t.Error(errs)
+	}
+	defer step.Enter(step.Scope{Rehearse: true})()
+	if errs := plan(); len(errs) > 0 {
+		t.Error(errs)
 	}
 }

@@ -34,11 +34,13 @@ type progressiveParams struct {
 // vision tower that is not in training yet stays in evaluation mode, its batch normalisation's statistics included.
 // The result is a new checkpoint in float32.
 func Progressive(base model.Systems, set data.Set, c Config, stages ...Stage) model.Systems {
-	given := c.filled().Epochs
+	given := float64(c.filled().Epochs)
 	c = c.Rehearsed()
-	stages = slices.Clone(stages)
-	for i := range stages { // a rehearsal has fewer epochs
-		stages[i].From *= float64(c.filled().Epochs) / float64(given)
+	if epochs := float64(c.filled().Epochs); epochs != given { // a rehearsal has fewer
+		stages = slices.Clone(stages)
+		for i := range stages {
+			stages[i].From *= epochs / given
+		}
 	}
 	if len(stages) == 0 {
 		third := float64(c.filled().Epochs) / 3

@@ -41,6 +41,13 @@ func TestParts(t *testing.T) {
 	if err := parts.Check(); err != nil {
 		t.Fatal(err)
 	}
+	sums := map[string]string{} // no two tensors are alike, so that one in another's place is seen
+	for name, want := range golden.Tensors {
+		if other, twice := sums[want.SHA256]; twice && want.SHA256 != "" {
+			t.Errorf("%s and %s hold the same", name, other)
+		}
+		sums[want.SHA256] = name
+	}
 	drawn := map[string][]float64{}
 	for seed := range uint64(40) {
 		m, err := parts.Join(context.Background(), t.TempDir(), seed)
