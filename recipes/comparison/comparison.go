@@ -21,9 +21,12 @@ import (
 // %% Data
 //
 // White space and Unicode of the captions are normalised as in the paper's Figure 1. Each model's own processor scales the
-// images.
+// images. Captions of more than 1,000 letters, of which ROCO has 3 in 8,180, are not learnt from: the baselines hold 1,024
+// tokens. None is left out of the test.
 
 var roco = data.ROCOv2(param.Dir("rocov2", "data/rocov2", "folder with {train,valid,test}_captions.csv and the images")).Standardize(data.Standard{NormalizeText: true})
+
+var lessons = roco.Where("split == 'test' || len(caption) <= 1000")
 
 // %% Training
 //
@@ -31,9 +34,9 @@ var roco = data.ROCOv2(param.Dir("rocov2", "data/rocov2", "folder with {train,va
 // passes in a step where that has four of four: LLaVA v1.6 then fits into 80 GB. The baselines train in full, unfrozen
 // from the cross-attention to the image encoder; the paper states neither their epochs nor their rate.
 
-var adapted = train.LoRA(models.Paper(), roco, lora.Paper(), train.Config{Epochs: 1, BatchSize: 1, GradAccumSteps: 16, LR: 2e-4, Schedule: train.Cosine, WarmupRatio: 0.03})
+var adapted = train.LoRA(models.Paper(), lessons, lora.Paper(), train.Config{Epochs: 1, BatchSize: 1, GradAccumSteps: 16, LR: 2e-4, Schedule: train.Cosine, WarmupRatio: 0.03})
 
-var baselines = train.Progressive(models.Baselines(roco), roco, train.Config{Epochs: param.Int("epochs", 9, "epochs of the baselines"), BatchSize: 16, LR: 1e-4, Schedule: train.Cosine, WarmupRatio: 0.03})
+var baselines = train.Progressive(models.Baselines(lessons), lessons, train.Config{Epochs: param.Int("epochs", 9, "epochs of the baselines"), BatchSize: 16, LR: 1e-4, Schedule: train.Cosine, WarmupRatio: 0.03})
 
 var systems = models.Join(adapted, baselines)
 

@@ -18,8 +18,12 @@ import (
 )
 
 // %% Data
+//
+// As in the comparison: the longest captions, 3 of ROCO's 8,180, are not learnt from.
 
 var roco = data.ROCOv2(param.Dir("rocov2", "data/rocov2", "folder with {train,valid,test}_captions.csv and the images")).Standardize(data.Standard{NormalizeText: true})
+
+var lessons = roco.Where("split == 'test' || len(caption) <= 1000")
 
 // %% Systems
 //
@@ -32,7 +36,7 @@ var vicuna = models.Load("llava-hf/llava-v1.6-vicuna-7b-hf").As("system", "LLaVA
 
 var bases = models.Join(models.Cross(mistral, "strategy", "targeted", "extended", "hybrid"), models.Cross(vicuna, "strategy", "targeted", "hybrid"))
 
-var adapted = train.LoRA(bases, roco, lora.Strategies(), train.Config{Epochs: 1, BatchSize: 1, GradAccumSteps: 16, LR: 2e-4, Schedule: train.Cosine, WarmupRatio: 0.03})
+var adapted = train.LoRA(bases, lessons, lora.Strategies(), train.Config{Epochs: 1, BatchSize: 1, GradAccumSteps: 16, LR: 2e-4, Schedule: train.Cosine, WarmupRatio: 0.03})
 
 // %% Budgets
 //

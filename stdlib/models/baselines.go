@@ -23,7 +23,8 @@ type Parts struct {
 	ViT      string // VisionGPT2's encoder; google/vit-base-patch16-224
 	GPT2     string // its decoder and tokenizer; openai-community/gpt2
 	DenseNet string // CNN-Transformer's encoder, torchvision's densenet121; timm/densenet121.tv_in1k
-	// VocabSize is the CNN-Transformer's number of tokens; 30,522, with which its parameters come to the paper's 0.048 B.
+	// VocabSize is the CNN-Transformer's number of tokens; 29,754, with which its parameters come to the paper's 0.048 B. It
+	// holds 1,024 tokens of text, as GPT-2 does.
 	VocabSize int
 }
 
@@ -37,7 +38,7 @@ func (p Parts) filled() Parts {
 		}
 	}
 	if p.VocabSize == 0 {
-		p.VocabSize = 30522
+		p.VocabSize = 29754
 	}
 	return p
 }

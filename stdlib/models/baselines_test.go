@@ -156,3 +156,37 @@ func TestBaselinesRefuse(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestPaperRehearsed: a rehearsal has all ten systems under the paper's names, each of its own architecture, without a
+// checkpoint on this machine.
+func TestPaperRehearsed(t *testing.T) {
+	t.Setenv("HF_HOME", t.TempDir())
+	t.Setenv("HF_HUB_CACHE", "")
+	published := Paper(ConfigOnly).All()
+	defer step.Enter(step.Scope{Rehearse: true})()
+	all := model.Join(Paper(), Baselines(data.Phantom(data.PhantomOptions{Train: 4}))).All()
+	if len(all) != len(published) {
+		t.Fatalf("%d systems", len(all))
+	}
+	for i, s := range all {
+		want := published[i]
+		if got := s.Labels.String(); got != want.Labels.String() {
+			t.Errorf("system %d is %s; want %s", i, got, want.Labels)
+		}
+		if errs := s.Base.Errors(); len(errs) > 0 {
+			t.Error(errs)
+			continue
+		}
+		tiny, err := s.Skeleton()
+		if err != nil {
+			t.Fatal(err)
+		}
+		real, err := want.Skeleton()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, b := tiny.Info().Architecture, real.Info().Architecture; a != b || size(tiny) > 2_000_000 {
+			t.Errorf("%s: %s of %d parameters; want a small %s", s.Name(), a, size(tiny), b)
+		}
+	}
+}
