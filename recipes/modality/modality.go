@@ -48,7 +48,9 @@ var qwen2 = models.Load("Qwen/Qwen2-VL-2B-Instruct").As("system", "Qwen 2-VL")
 
 var qwen25 = models.Load("Qwen/Qwen2.5-VL-3B-Instruct").As("system", "Qwen 2.5-3B-Instruct")
 
-var adapted = train.LoRA(models.Join(smolVLM, qwen2, qwen25), roco, lora.Paper(), train.Config{Epochs: 1, BatchSize: 1, GradAccumSteps: 16, LR: 2e-4, Schedule: train.Cosine, WarmupRatio: 0.03})
+var lessons = roco.Where("split == 'test' || len(caption) <= 1000")
+
+var adapted = train.LoRA(models.Join(smolVLM, qwen2, qwen25), lessons, lora.Paper(), train.Config{Epochs: 1, BatchSize: 1, GradAccumSteps: 16, LR: 2e-4, Schedule: train.Cosine, WarmupRatio: 0.03})
 
 // %% Captions
 //
