@@ -164,16 +164,6 @@ func imageName(ref string) string {
 	return ref
 }
 
-// Picture is what At shows of an image reference. There is none (false) of an empty reference, or where the frame's makers
-// gave no loader for its images.
-func (f Frame) Picture(ref string) (view.Image, bool, error) {
-	if f.images == nil || ref == "" {
-		return view.Image{}, false, nil
-	}
-	png, err := f.images(ref)
-	return view.Image{PNG: png, Caption: imageName(ref)}, err == nil, err
-}
-
 // viewFilm shows one example: its picture, the reference, and every system's
 // caption with its scores.
 func (f Frame) viewFilm(r *Rows) (view.List, error) {
@@ -183,12 +173,12 @@ func (f Frame) viewFilm(r *Rows) (view.List, error) {
 		title += " (" + m + ")"
 	}
 	ref := r.get(0, Image)
-	picture, ok, err := f.Picture(ref)
+	png, err := f.Picture(ref)
 	if err != nil {
 		return nil, fmt.Errorf("image of %q: %w", r.get(0, ID), err)
 	}
-	if ok {
-		list = append(list, view.Text{Markdown: title}, picture)
+	if png != nil {
+		list = append(list, view.Text{Markdown: title}, view.Image{PNG: png, Caption: imageName(ref)})
 	} else if ref != "" {
 		list = append(list, view.Text{Markdown: title + "  \nimage: `" + imageName(ref) + "`"})
 	} else {

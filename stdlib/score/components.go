@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"lightbox/runtime/step"
-	"lightbox/runtime/view"
 	"lightbox/stdlib/frame"
 )
 
@@ -17,7 +16,7 @@ type ComponentAnalysis struct {
 	ref, captions step.Ref
 	kinds         []Kind
 	labels        []string
-	film          func(ref string) (view.Image, bool, error) // the picture behind an image reference, where there is one
+	film          func(ref string) ([]byte, error) // the PNG behind an image reference, nil where there is none
 }
 
 // Ref is the step of the counts.

@@ -67,13 +67,12 @@ func (a ComponentAnalysis) View(dirs []string) (view.View, error) {
 				t.Footer = append(t.Footer, fmt.Sprintf("The first %d of %d images; At(id) of the captions shows any.", len(shown), n))
 			}
 		}
-		film, ok, err := a.film(im.picture)
+		png, err := a.film(im.picture)
 		if err != nil {
 			return nil, fmt.Errorf("image of %q: %w", im.id, err)
 		}
-		if ok {
-			film.Caption = im.id
-			out = append(out, view.List{film, t}) // beside each other
+		if png != nil {
+			out = append(out, view.List{view.Image{PNG: png, Caption: im.id}, t}) // beside each other
 		} else {
 			out = append(out, t)
 		}
