@@ -173,11 +173,11 @@ func (f Frame) viewFilm(r *Rows) (view.List, error) {
 		title += " (" + m + ")"
 	}
 	ref := r.get(0, Image)
-	if f.images != nil && ref != "" {
-		png, err := f.images(ref)
-		if err != nil {
-			return nil, fmt.Errorf("image of %q: %w", r.get(0, ID), err)
-		}
+	png, err := f.Picture(ref)
+	if err != nil {
+		return nil, fmt.Errorf("image of %q: %w", r.get(0, ID), err)
+	}
+	if png != nil {
 		list = append(list, view.Text{Markdown: title}, view.Image{PNG: png, Caption: imageName(ref)})
 	} else if ref != "" {
 		list = append(list, view.Text{Markdown: title + "  \nimage: `" + imageName(ref) + "`"})

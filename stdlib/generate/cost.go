@@ -39,7 +39,7 @@ func captionsCost(steps []step.Step) step.Cost {
 	for _, l := range data.Glimpse(s.In[len(s.In)-1], "") {
 		looks = append(looks, model.Look(l))
 	}
-	u, err := model.Measured(fmt.Sprint(s.Op.Name, s.In[0].Key(), o.Beams, o.MaxNewTokens, o.Question, batch, n, looks, systems), func() (usage, error) {
+	u, err := model.Measured(fmt.Sprint(s.Op.Name, s.In[0].ID(), o.Beams, o.MaxNewTokens, o.Question, batch, n, looks, systems), func() (usage, error) {
 		m, err := p.Skeleton()
 		if err != nil {
 			return usage{}, err

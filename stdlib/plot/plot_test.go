@@ -95,6 +95,8 @@ func figures() map[string]plot.Figure {
 		"groups":    plot.Bars(table4(), []string{"relevance", "factuality", "overall"}, plot.PageWide(), plot.Name("model")),
 		"relation":  plot.Scatter(table4(), "relevance", "factuality", plot.Fit(), plot.Name("model")),
 		"curves":    plot.Curves(losses, "step", "loss", plot.Smooth(20)),
+		"histogram": plot.Histogram(lengths(), "words"),
+		"by split":  plot.Histogram(lengths(), "words", plot.Group("split"), plot.Upto(60)),
 		"log":       plot.Curves(losses, "step", "loss", plot.LogY()),
 	}
 }

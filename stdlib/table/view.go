@@ -149,6 +149,9 @@ func (r *result) format(column int, n number) string {
 	}
 	digits, grouped := r.decimals(column)
 	s := strconv.FormatFloat(float64(n), 'f', digits, 64)
+	if strings.Trim(s, "-0.") == "" {
+		s = strings.TrimPrefix(s, "-") // rounds to nothing
+	}
 	if grouped {
 		s = thousands(s)
 	}

@@ -31,7 +31,7 @@ func TestParts(t *testing.T) {
 			SHA256    string
 		}
 	}
-	raw, err := os.ReadFile("testdata/parts/golden.json")
+	raw, err := os.ReadFile("testdata/parts/tensors.json")
 	if err == nil {
 		err = json.Unmarshal(raw, &golden)
 	}

@@ -1,7 +1,7 @@
 """Golden of a captioner that is made of a ViT and a GPT-2, from transformers 5.23.0: python make_parts.py
 
 Writes parts/vit and parts/gpt2, small random checkpoints as save_pretrained writes them (the ViT below a classifier and
-without a pooler, as google/vit-base-patch16-224 is), and parts/golden.json: of every tensor of the captioner that
+without a pooler, as google/vit-base-patch16-224 is), and parts/tensors.json: of every tensor of the captioner that
 VisionEncoderDecoderModel.from_encoder_decoder_pretrained makes of them its shape and, where a part has it, the SHA-256 of
 its elements; of the tensors that are drawn their standard deviations as GPT-2 and ViT draw them; the configuration.
 """
@@ -61,7 +61,7 @@ c = m.config
 json.dump(dict(made="make_parts.py, transformers 5.23.0", tensors=tensors, config=dict(
     is_encoder_decoder=c.is_encoder_decoder, encoder=dict(model_type=c.encoder.model_type, hidden_size=c.encoder.hidden_size, image_size=c.encoder.image_size),
     decoder=dict(model_type=c.decoder.model_type, n_embd=c.decoder.n_embd, add_cross_attention=c.decoder.add_cross_attention))),
-    open(f"{HERE}/golden.json", "w"), indent=1)
+    open(f"{HERE}/tensors.json", "w"), indent=1)
 for d in ("vit", "gpt2"):
     for f in os.listdir(f"{HERE}/{d}"):
         if f not in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "preprocessor_config.json"):
