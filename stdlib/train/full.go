@@ -136,7 +136,7 @@ func captioning(m model.Model, c Config, training func() bool) objective {
 			members, samples := crew.share(some), b.samples()
 			base := func() *tensor.Tensor {
 				if src.frozen {
-					return b.features(m, tape)
+					return b.features(m, some[0].dev, tape)
 				}
 				return tape.Scope(func(...*tensor.Tensor) *tensor.Tensor { return m.Vision(samples, tape) })
 			}
