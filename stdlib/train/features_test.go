@@ -1,0 +1,206 @@
+package train_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"lightbox/runtime/step"
+	"lightbox/stdlib/data"
+	"lightbox/stdlib/generate"
+	"lightbox/stdlib/internal/testmodel"
+	"lightbox/stdlib/lora"
+	"lightbox/stdlib/models"
+	"lightbox/stdlib/models/model"
+	"lightbox/stdlib/train"
+	"lightbox/stdlib/vision"
+)
+
+// films is a folder of pictures of many shapes, with their files.
+func films(t *testing.T) (set data.Set, files []string) {
+	t.Helper()
+	dir := t.TempDir()
+	var lines strings.Builder
+	for i, size := range [][2]int{{90, 60}, {50, 100}, {64, 64}, {120, 118}, {33, 40}, {80, 79}} {
+		name := fmt.Sprintf("%d.png", i)
+		raw := vision.EncodePNG(testmodel.Picture([]int{i, size[0], size[1]}))
+		testmodel.Put(t, filepath.Join(dir, name), raw)
+		sum := sha256.Sum256(raw)
+		step.Locate(hex.EncodeToString(sum[:]), filepath.Join(dir, name)) // as an executor does
+		split := "train"
+		if i > 3 {
+			split = "valid"
+		}
+		fmt.Fprintf(&lines, "{\"image\": %q, \"caption\": \"a film of kind %d\", \"split\": %q}\n", name, i, split)
+		files = append(files, filepath.Join(dir, name))
+	}
+	testmodel.Put(t, filepath.Join(dir, "captions.jsonl"), []byte(lines.String()))
+	return data.Folder(dir), files
+}
+
+// spoil leaves of a file what tells its size.
+func spoil(t *testing.T, path string) {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(raw[40:])
+	testmodel.Put(t, path, raw)
+}
+
+// TestFeaturesOnDisk: an adapter, and captions by the base and by it, are the same bytes without a cache, while it fills, and
+// from a full one, from which another adapter and other prompts are served too and for which no image is decoded.
+func TestFeaturesOnDisk(t *testing.T) {
+	for _, name := range []string{"llava", "llava_next", "qwen2_vl", "idefics3", "idefics", "moondream"} {
+		t.Run(name, func(t *testing.T) {
+			set, files := films(t)
+			base := models.Tiny(name).As("system", "base")
+			l := lora.Config{Rank: 2, Towers: []model.Tower{model.Language}, TargetModules: []string{lora.AllLinear}}
+			c := train.Config{Epochs: 2, BatchSize: 2, LR: 1e-3, Prompt: "What is it?"}
+			tuned := train.LoRA(base, set, l, c).As("system", "tuned")
+			captions := generate.Captions(models.Join(base, tuned), set, generate.Greedy(3))
+			var log []string
+			all := func(r *testmodel.Runner) (out [][]byte) {
+				log = nil
+				r.Log = func(line string) { log = append(log, line) }
+				run := func(ref step.Ref, file string) {
+					if _, err := r.Run(context.Background(), ref); err != nil {
+						t.Fatal(err)
+					}
+					raw, err := os.ReadFile(filepath.Join(dirOf(r, ref), file))
+					if err != nil {
+						t.Fatal(err)
+					}
+					out = append(out, raw)
+				}
+				run(tuned.All()[0].Adapters[0], "adapter_model.safetensors")
+				raw, err := json.Marshal(rowsAfter(t, r, captions.Refs()))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return append(out, raw)
+			}
+			said := func(what string, want ...string) {
+				t.Helper()
+				got := strings.Join(log, "\n")
+				for _, w := range want {
+					if !strings.Contains(got, w) {
+						t.Errorf("%s: the log lacks %q:\n%s", what, w, got)
+					}
+				}
+			}
+			none := testmodel.NewRunner(t)
+			none.Cache = ""
+			want := all(none)
+			same := func(what string, got [][]byte) {
+				t.Helper()
+				for i := range want {
+					if !bytes.Equal(got[i], want[i]) {
+						t.Errorf("%s: artifact %d has other bytes", what, i)
+					}
+				}
+			}
+			filling := testmodel.NewRunner(t)
+			same("filling", all(filling))
+			said("filling", "0 found on disk, 6 computed and kept", "6 found on disk, 0 computed and kept")
+			full := testmodel.NewRunner(t)
+			full.Cache = filling.Cache
+			for _, in := range []step.Ref{set.Ref(), base.All()[0].Base} { // as long as the files are whole
+				if _, err := full.Run(context.Background(), in); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, f := range files {
+				spoil(t, f)
+			}
+			same("full", all(full))
+			if got := strings.Join(log, "\n"); strings.Contains(got, " 0 found on disk") {
+				t.Errorf("a full cache, and yet:\n%s", got)
+			}
+			other := train.LoRA(base, set, lora.Config{Rank: 3, Towers: []model.Tower{model.Language}}, train.Config{Epochs: 1, BatchSize: 3, LR: 1e-3, Prompt: "And now?"})
+			log = nil
+			if _, err := full.Run(context.Background(), other.All()[0].Adapters[0]); err != nil {
+				t.Fatal(err)
+			}
+			said("another adapter", "6 found on disk, 0 computed and kept")
+		})
+	}
+}
+
+// rowsAfter runs the steps of a frame and reads what they made.
+func rowsAfter(t *testing.T, r *testmodel.Runner, refs []step.Ref) (out []map[string]string) {
+	t.Helper()
+	for _, ref := range refs {
+		if _, err := r.Run(context.Background(), ref); err != nil {
+			t.Fatal(err)
+		}
+		list, err := os.ReadDir(dirOf(r, ref))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sums := map[string]string{}
+		for _, f := range list {
+			if raw, err := os.ReadFile(filepath.Join(dirOf(r, ref), f.Name())); err == nil {
+				sum := sha256.Sum256(raw)
+				sums[f.Name()] = hex.EncodeToString(sum[:])
+			}
+		}
+		out = append(out, sums)
+	}
+	return out
+}
+
+// TestFeaturesRefused: with an adapter in the tower, plan and log say where it stands, nothing is kept, and captions of the
+// adapted system are those without a cache.
+func TestFeaturesRefused(t *testing.T) {
+	set, _ := films(t)
+	base := models.Tiny("llava").As("system", "base")
+	c := train.Config{Epochs: 1, BatchSize: 2, LR: 1e-2}
+	tuned := train.LoRA(base, set, lora.Config{Rank: 2, TargetModules: []string{lora.AllLinear}}, c).As("system", "tuned")
+	apart := train.LoRA(base, set, lora.Config{Rank: 2, Towers: []model.Tower{model.Language}}, c)
+	const want = "not kept on disk: an adapter stands in the vision tower (first: model.vision_tower."
+	note := func(refs ...step.Ref) (last string) {
+		step.Walk(refs, func(r step.Ref) {
+			if s := r.Step(); s.Op.Name == "train.LoRA" || s.Op.Name == "generate.Captions" {
+				last = s.Op.Cost(s).Note
+			}
+		})
+		return last
+	}
+	if got := note(tuned.All()[0].Adapters[0]); !strings.Contains(got, want) {
+		t.Errorf("the plan says %q", got)
+	}
+	if got := note(apart.All()[0].Adapters[0]); !strings.Contains(got, "image features kept on disk (") {
+		t.Errorf("the plan says %q", got)
+	}
+	captions := generate.Captions(tuned, set, generate.Greedy(3))
+	r, none := testmodel.NewRunner(t), testmodel.NewRunner(t)
+	none.Cache = ""
+	var log []string
+	r.Log = func(line string) { log = append(log, line) }
+	if got := rowsAfter(t, r, captions.Refs()); !reflect.DeepEqual(got, rowsAfter(t, none, captions.Refs())) {
+		t.Error("captions depend on the cache")
+	}
+	if n := strings.Count(strings.Join(log, "\n"), want); n != 2 { // training and captions
+		t.Errorf("the reason stands %d times in:\n%s", n, strings.Join(log, "\n"))
+	}
+	if left, _ := filepath.Glob(filepath.Join(r.Cache, "*")); len(left) > 0 {
+		t.Errorf("kept: %q", left)
+	}
+	base1 := generate.Captions(base, set, generate.Greedy(3))
+	if got := note(base1.Refs()...); !strings.Contains(got, "image features kept on disk (") || strings.Contains(got, "unless") {
+		t.Errorf("the plan of captions says %q", got)
+	}
+	if got := note(captions.Refs()...); !strings.Contains(got, "unless an adapter stands in the vision tower") {
+		t.Errorf("the plan of captions says %q", got)
+	}
+}
