@@ -21,8 +21,8 @@ import (
 	"lightbox/stdlib/vision"
 )
 
-// version goes up whenever the same image and weights would give other bits, or other files: image processors, vision
-// towers, kernels, drawn pictures, the format.
+// version goes up whenever a file gives other pixels when it is decoded, or features are kept in another format. Other
+// changes show by themselves: see key.
 const version = 1
 
 // Cache holds the features of one base model. A nil Cache holds nothing and keeps nothing. Its methods may be used by
@@ -81,8 +81,10 @@ func refusal(path string) string {
 }
 
 // key names all that the features of an image depend on: the numbers in the tower, in the form in which they are held; the
-// configuration and the image settings; where they are computed. Captions, prompts and the language model are not in it, so
-// that two bases that differ in their language models alone share their features where their configurations agree.
+// configuration and the image settings; where they are computed; and the code, by what it makes of a drawn image: after a
+// change of an image processor, a tower or a kernel that changes bits, nothing that was kept before is found. Captions, prompts
+// and the language model are not in it, so that two bases that differ in their language models alone share their features
+// where their configurations agree.
 func key(ctx *step.Context, base step.Ref, m model.Model) (string, error) {
 	info := m.Info()
 	h := sha256.New()
@@ -113,7 +115,28 @@ func key(ctx *step.Context, base step.Ref, m model.Model) (string, error) {
 	if dev == ops.CPU() {
 		where += " " + ops.PathName()
 	}
-	return fmt.Sprintf("image features %d %s %s, %s", version, info.Family, hex.EncodeToString(h.Sum(nil)), where), nil
+	name := fmt.Sprintf("image features %d %s %x, %s", version, info.Family, h.Sum(nil), where)
+	seen, err := ctx.Once(name, func() (any, error) { return drawn(m) })
+	if err != nil {
+		return "", err
+	}
+	return name + ", " + seen.(string), nil
+}
+
+// drawn is a digest of what m sees in a drawn image.
+func drawn(m model.Model) (string, error) {
+	im := vision.New(200, 150)
+	for i := range im.Pix {
+		im.Pix[i] = byte(i*i/7 + i/50)
+	}
+	s, err := m.Encode(model.Input{Image: im, Prompt: "?"})
+	if err != nil {
+		return "", err
+	}
+	tape := tensor.NewScratch()
+	defer tape.Release()
+	sum := sha256.Sum256(ops.Bytes(m.Vision([]*model.Sample{s}, tape)))
+	return hex.EncodeToString(sum[:16]), nil
 }
 
 // eachPart gives f the bytes of a tensor, a few at a time.

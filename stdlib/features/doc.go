@@ -2,7 +2,7 @@
 // adapters, prompts, trainings and captions of a base model.
 //
 // It knows when features may be kept (no adapter in the tower, see Open), what they depend on (the tower's own numbers, the
-// image settings, the device: see key), how a file of them is told from a damaged one, and how much disk they may take. It does
+// image settings, the device, the code: see key), how a file of them is told from a damaged one, and how much disk they may take. It does
 // not know model families, training or decoding, and not what the rows mean.
 //
 // Features are stored in float32, as they were computed: a result has the same bits whether they were found, computed, or
