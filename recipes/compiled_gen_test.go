@@ -9,6 +9,7 @@ import (
 	"lightbox/recipes/pretrain_tiny"
 	"lightbox/recipes/quickstart"
 	"lightbox/recipes/radsample"
+	"lightbox/recipes/score"
 )
 
 var compiled = map[string]map[string]any{
@@ -34,5 +35,9 @@ var compiled = map[string]map[string]any{
 	},
 	"radsample": {
 		"Table": radsample.Table,
+	},
+	"score": {
+		"Captions": score.Captions,
+		"Table":    score.Table,
 	},
 }

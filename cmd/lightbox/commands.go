@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -96,8 +97,59 @@ func (c *cli) modelsCommand() *cobra.Command {
 	run.Short = "Print the paper's ten systems: encoder, decoder, connector and parameters of each"
 	run.Long = "Models runs the built-in recipe models. It counts parameters on the module trees that the systems' configurations describe; no weights are needed."
 	run.Example = "  lightbox models"
+	run.Annotations = map[string]string{recipeOf: "models"}
 	inner := run.RunE
 	run.RunE = func(cmd *cobra.Command, _ []string) error { return inner(cmd, []string{"models"}) }
+	return run
+}
+
+// scoreCommand is the built-in recipe of that name, its parameters as arguments and flags.
+func (c *cli) scoreCommand() *cobra.Command {
+	var images, metrics string
+	var allowEmpty bool
+	run := c.runCommand()
+	run.Use, run.Args = "score PREDICTIONS... REFERENCE", count(2, -1, "files of predicted captions and, last, the file of reference captions")
+	run.Short = "Score captions that any tool wrote against reference captions"
+	run.Long = `Score reads captions from files, whatever made them, scores each against the caption
+of the same ID in the last file, and prints a table: one line per file, means with
+95% intervals, and, of several files, the paired differences from the first one with
+tests corrected for their number (Holm).
+
+Files are of ImageCLEF's format: a header with ID and Caption, one line per image,
+separated by commas, bars, semicolons or tabs, with captions in double quotes where
+they hold the separator; or .jsonl with an id and a caption per line. All that is
+wrong with them is said at once, by file and line.
+
+--metrics takes sets and names, separated by commas:
+  offline     no model, no network (ROUGE, concept F1, components)
+  imageclef   the six metrics of ImageCLEFmedical Caption 2025 with their averages;
+              needs --images and four checkpoints. imageclef,-similarity leaves one out
+  or single metrics: rouge1, bertscore, bleurt, ...
+
+It is the built-in recipe score: results and the score of every caption (Captions.csv)
+go to out/score/, and the recipe's other parameters, such as other checkpoints, are
+set by --set.`
+	run.Example = "  lightbox score predictions.csv test_captions.csv\n  lightbox score ours.csv theirs.csv test_captions.csv --metrics imageclef --images test/"
+	run.Annotations = map[string]string{recipeOf: "score"}
+	run.Flags().StringVar(&images, "images", "", "folder with the images, named by ID, for metrics that look at them")
+	run.Flags().StringVar(&metrics, "metrics", "", "metrics, separated by commas (default: offline, with the modality as the reference names it)")
+	run.Flags().BoolVar(&allowEmpty, "allow-empty", false, "accept empty captions in predictions")
+	inner := run.RunE
+	run.RunE = func(cmd *cobra.Command, args []string) error {
+		const separator = string(os.PathListSeparator)
+		for _, a := range args {
+			if strings.Contains(a, separator) {
+				return &usageError{fmt.Errorf("%s: the name of a file may not hold %q here", a, separator), hint(cmd)}
+			}
+		}
+		last := len(args) - 1
+		set := []string{"reference=" + args[last], "predictions=" + strings.Join(args[:last], separator), "images=" + images, fmt.Sprintf("allow_empty=%v", allowEmpty)}
+		if metrics != "" {
+			set = append(set, "metrics="+metrics)
+		}
+		c.set = append(set, c.set...)
+		return inner(cmd, []string{"score"})
+	}
 	return run
 }
 

@@ -112,7 +112,7 @@ RECIPE is a Go file, a directory that holds one, or the name of a built-in recip
 		c.recipeHelp(cmd, args)
 	})
 	root.AddCommand(c.runCommand(), c.rehearseCommand(), c.planCommand(), c.checkCommand(), c.showCommand(), c.replCommand(), c.verifyCommand(),
-		c.gcCommand(), c.modelsCommand(), c.doctorCommand(), c.versionCommand())
+		c.gcCommand(), c.modelsCommand(), c.scoreCommand(), c.doctorCommand(), c.versionCommand())
 	root.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return nil
@@ -195,13 +195,19 @@ func quoted(args []string) string {
 	return strings.Join(out, " ")
 }
 
+// recipeOf annotates a command that is a built-in recipe with its name.
+const recipeOf = "recipe"
+
 // recipeHelp lists the parameters of the recipe that -h was asked with.
 func (c *cli) recipeHelp(cmd *cobra.Command, args []string) {
 	if cmd.Flags().Lookup("set") == nil {
 		return
 	}
+	if name := cmd.Annotations[recipeOf]; name != "" {
+		args = []string{name}
+	}
 	for i, a := range args {
-		if i == 0 && a == cmd.Name() || strings.HasPrefix(a, "-") {
+		if i == 0 && cmd.Annotations[recipeOf] == "" && a == cmd.Name() || strings.HasPrefix(a, "-") {
 			continue
 		}
 		if i > 0 && (args[i-1] == "--set" || args[i-1] == "--store" || args[i-1] == "--only") {

@@ -130,6 +130,9 @@ func (p *page) table(t view.Table) {
 		p.b.WriteString("</tr>\n")
 	}
 	p.b.WriteString("</tbody>\n</table>\n")
+	if t.Legend.Text != "" {
+		fmt.Fprintf(&p.b, "<p class=\"notes\">%s</p>\n", htmlSpans(t.Legend))
+	}
 	if len(t.Footer) > 0 {
 		notes := make([]string, len(t.Footer))
 		for i, f := range t.Footer {
@@ -175,7 +178,7 @@ func (p *page) cells(t view.Table, cells []view.Cell, element string, n int) {
 		if span > 1 {
 			colspan = fmt.Sprintf(" colspan=\"%d\"", span)
 		}
-		fmt.Fprintf(&p.b, "<%s%s%s>%s</%s>", element, colspan, class(classes), strings.ReplaceAll(escapeHTML(c.Text), "\n", "<br>"), element)
+		fmt.Fprintf(&p.b, "<%s%s%s>%s</%s>", element, colspan, class(classes), htmlSpans(c), element)
 	}
 	for ; at < n; at++ {
 		fmt.Fprintf(&p.b, "<%s></%s>", element, element)

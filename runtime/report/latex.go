@@ -17,6 +17,12 @@ func LaTeX(w io.Writer, v view.View, files Files) error {
 	if len(pictures(v)) > 0 {
 		packages += ",graphicx"
 	}
+	for _, t := range tables(v) {
+		if _, yes := coloured(t); yes {
+			packages += ",xcolor"
+			break
+		}
+	}
 	fmt.Fprintf(&l.b, "%% \\usepackage{%s}\n", packages)
 	walk(v, l.write)
 	_, err := io.WriteString(w, l.b.String())
@@ -71,7 +77,12 @@ func paragraphs(md string) string {
 func (l *latex) table(t view.Table) {
 	n := columnsOf(t)
 	var spec strings.Builder
+	wide, _ := coloured(t)
 	for c := range n {
+		if wide[c] { // a text to wrap
+			spec.WriteString("p{0.75\\linewidth}")
+			continue
+		}
 		spec.WriteString(alignLetter(alignOf(t, view.Cell{}, c)))
 	}
 	l.b.WriteString("\\begin{table}[t]\n\\centering\n")
@@ -80,6 +91,9 @@ func (l *latex) table(t view.Table) {
 	}
 	if n > 0 {
 		l.grid(t, n, spec.String())
+	}
+	if t.Legend.Text != "" {
+		l.b.WriteString("\\par\\smallskip\\footnotesize\n" + guard(latexSpans(t.Legend)) + "\n")
 	}
 	for i, f := range t.Footer {
 		if i == 0 {
@@ -133,7 +147,7 @@ func (l *latex) row(t view.Table, cells []view.Cell, n int, header bool) {
 	at := 0
 	var out []string
 	for _, c := range cells {
-		s := escapeLaTeX(c.Text)
+		s := latexSpans(c)
 		switch {
 		case s == "":
 		case c.Mark == view.Best:

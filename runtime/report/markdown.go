@@ -66,6 +66,9 @@ func (m *markdown) table(t view.Table) {
 	if n > 0 {
 		m.grid(t, n)
 	}
+	if t.Legend.Text != "" {
+		m.b.WriteString("\n" + markdownCell(t.Legend) + "\n")
+	}
 	for i, f := range t.Footer {
 		if i == 0 {
 			m.b.WriteString("\n")
@@ -107,6 +110,9 @@ func (m *markdown) grid(t view.Table, n int) {
 
 func markdownCell(c view.Cell) string {
 	s := escapeMarkdown(c.Text)
+	if len(c.Spans) > 0 {
+		s = escapeMarkdown(signed(c, visible))
+	}
 	switch {
 	case s == "":
 		return ""

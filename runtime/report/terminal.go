@@ -204,6 +204,10 @@ func (t *terminal) table(v view.Table) error {
 			}
 		}
 	}
+	if v.Legend.Text != "" {
+		lines := wrap(t.plain(v.Legend), t.Width)
+		t.b.WriteString(strings.Join(t.markedLines(v.Legend, lines), "\n") + "\n")
+	}
 	for _, f := range v.Footer {
 		for _, l := range wrap(visible(oneLine(f)), t.Width) {
 			t.b.WriteString(t.style(faint, l) + "\n")
@@ -337,10 +341,7 @@ func (t *terminal) cells(row []view.Cell, columns []fitted) []string {
 	for i, c := range columns {
 		if c.column < len(row) {
 			lines := wrap(t.plain(row[c.column]), c.width)
-			for k := range lines {
-				lines[k] = t.marked(row[c.column], lines[k])
-			}
-			out[i] = strings.Join(lines, "\n")
+			out[i] = strings.Join(t.markedLines(row[c.column], lines), "\n")
 		}
 		if i == 0 && out[i] == "" && len(columns) == 1 {
 			out[i] = " "
@@ -352,6 +353,9 @@ func (t *terminal) cells(row []view.Cell, columns []fitted) []string {
 // plain is a cell's text; where there is no ANSI the marks are part of it.
 func (t *terminal) plain(c view.Cell) string {
 	s := visible(c.Text)
+	if !t.ANSI && len(c.Spans) > 0 {
+		s = signed(c, visible)
+	}
 	if !t.ANSI && s != "" {
 		switch c.Mark {
 		case view.Best:
@@ -406,7 +410,7 @@ func (t *terminal) spanning(v view.Table, row []view.Cell, columns []fitted) str
 		case view.Default, view.Center:
 			left /= 2
 		}
-		line += strings.Repeat(" ", left) + t.marked(c, text) + strings.Repeat(" ", room-left-width(text)+gap)
+		line += strings.Repeat(" ", left) + t.markedLines(c, []string{text})[0] + strings.Repeat(" ", room-left-width(text)+gap)
 	}
 	return line
 }

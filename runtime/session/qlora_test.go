@@ -46,7 +46,7 @@ var Table = table.New(score.Captions(captions, score.Offline()), table.Rows("sys
 func TestQLoRARecipe(t *testing.T) {
 	file := place(t, qloraRecipe)
 	results := filepath.Join(filepath.Dir(filepath.Dir(filepath.Dir(file))), "out", "constant")
-	if got := ran(run(t, Options{Recipe: file})); got != "base phantoms test captions adapted captions small captions Table" {
+	if got := ran(run(t, Options{Recipe: file})); got != "base phantoms test adapted small captions Table" {
 		t.Errorf("first run made %q", got)
 	}
 	first := read(t, filepath.Join(results, "Table.csv"))
@@ -59,7 +59,7 @@ func TestQLoRARecipe(t *testing.T) {
 		t.Errorf("a second run made %q", got)
 	}
 	edit(t, file, "models.Quantize(models.NF4, ", "models.Quantize(models.Int8, ")
-	if got := ran(run(t, Options{Recipe: file})); got != "base captions adapted captions Table" {
+	if got := ran(run(t, Options{Recipe: file})); got != "base adapted captions Table" {
 		t.Errorf("with another format a run made %q", got)
 	}
 }

@@ -40,7 +40,32 @@ type Cell struct {
 	Span  int
 	Align Align
 	Dim   bool // secondary text, e.g. a published number beside ours
+	Spans []Span
 }
+
+// Span is a stretch of a cell's text in a colour.
+type Span struct {
+	Start, End int // bytes of Text; spans are in order and do not overlap
+	Hue        Hue
+	Sign       string // a letter that stands for the colour where there is none
+	Name       string // what the colour means
+	Match      bool   // bold
+}
+
+// Hue is one of a few colours that are told apart in every format.
+type Hue uint8
+
+// The hues.
+const (
+	NoHue Hue = iota
+	Blue
+	Red
+	Green
+	Magenta
+	Yellow
+	Cyan
+	Gray
+)
 
 // Row is one line of a table.
 type Row struct {
@@ -57,6 +82,7 @@ type Table struct {
 	Header  [][]Cell
 	Rows    []Row
 	Footer  []string // notes below the table
+	Legend  Cell     // what the colours of spans mean; stands before the notes
 	Align   []Align  // by column
 
 	// Full is what CSV gets instead of the shown texts: a header line and every

@@ -26,6 +26,45 @@ type index struct {
 	masks  []uint64       // of a list: bit maskBit(n) is set when it holds a name of size n
 	bySize []uint32       // names of size n are [bySize[n], bySize[n+1])
 	ids    []int32        // rank to the number that the name was given with
+	ascii  []int32        // of lists, those of printable ASCII, by place; -1: none
+}
+
+// The printable characters of ASCII, whose trigrams have a table of their own: most look-ups are theirs.
+const (
+	firstASCII = ' '
+	manyASCII  = 128 - firstASCII
+)
+
+// place is where a trigram stands in the table of ASCII, -1 where it does not.
+func (g gram) place() int {
+	const most = 1<<runeBits - 1
+	a, b, c := uint(g>>(2*runeBits))-firstASCII, uint(g>>runeBits&most)-firstASCII, uint(g&most)-firstASCII
+	if max(a, b, c) >= manyASCII {
+		return -1
+	}
+	return int((a*manyASCII+b)*manyASCII + c)
+}
+
+// tabulate fills the table from lists.
+func (x *index) tabulate() *index {
+	x.ascii = slices.Repeat([]int32{-1}, manyASCII*manyASCII*manyASCII)
+	for g, k := range x.lists {
+		if at := g.place(); at >= 0 {
+			x.ascii[at] = k
+		}
+	}
+	return x
+}
+
+// list is the number of a trigram's list, -1 where no name has it.
+func (x *index) list(g gram) int32 {
+	if at := g.place(); at >= 0 {
+		return x.ascii[at]
+	}
+	if k, ok := x.lists[g]; ok {
+		return k
+	}
+	return -1
 }
 
 // newIndex makes the index of n names.
@@ -75,7 +114,7 @@ func newIndex(n int, name func(i int) string) *index {
 			fill[k]++
 		}
 	}
-	return x
+	return x.tabulate()
 }
 
 // maskBit is the bit of a size: two sizes share one, and all large ones the last.
@@ -124,7 +163,7 @@ func (f *finder) find(x *index, query string, m Measure, alpha float64) []int32 
 		var mask uint64
 		if i > 0 && g == f.grams[i-1] {
 			p, mask = f.posts[i-1], f.masks[i-1]
-		} else if k, ok := x.lists[g]; ok {
+		} else if k := x.list(g); k >= 0 {
 			p, mask = post{x.starts[k], x.starts[k+1]}, x.masks[k]
 		}
 		f.posts, f.masks = append(f.posts, p), append(f.masks, mask)

@@ -196,6 +196,7 @@ func (k *kept) dictionary() *Dictionary {
 	for i, g := range k.grams {
 		x.lists[gram(g)] = k.lists[i]
 	}
+	x.tabulate()
 	d.index = func() *index { return x }
 	d.words = sync.OnceValue(func() *wordIndex { return newWordIndex(d) })
 	return d

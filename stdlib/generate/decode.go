@@ -38,8 +38,8 @@ type sequence struct {
 	out    []int32
 }
 
-// prefillRows bounds the rows of a forward pass over prompts, and so its memory. It changes no caption.
-const prefillRows = 2048
+// prefillRows bounds the rows of a forward pass over prompts, and so its memory. It changes no caption. Tests make it less.
+var prefillRows = 2048
 
 // write continues all sequences to their ends. It stops early, with ctx's error, when ctx ends. All systems that have any
 // have the same samples.

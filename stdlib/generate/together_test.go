@@ -80,6 +80,8 @@ func captionsOf(t *testing.T, r *testmodel.Runner, ref step.Ref) (out []string) 
 // TestTogether: systems that write in one batch write what each writes alone, whatever the strategy, the batch and the
 // number of threads, with adapted vision towers and without.
 func TestTogether(t *testing.T) {
+	rows := prefillRows
+	defer func() { prefillRows = rows }()
 	for _, name := range []string{"llava", "qwen2_vl", "idefics3"} {
 		t.Run(name, func(t *testing.T) {
 			set := data.Phantom(data.PhantomOptions{Test: 5, Glossary: 1, Seed: 2, Size: 64}).Ref()
@@ -103,6 +105,7 @@ func TestTogether(t *testing.T) {
 				}
 				for _, batch := range batches {
 					ops.SetThreads(batch%3 + 1)
+					prefillRows = []int{rows, 100}[batch/2%2] // prompts of one example, or of all, at a time
 					for _, some := range [][]int{{0, 1, 2, 3}, {3, 0, 1}} {
 						var refs []step.Ref
 						for _, i := range some {
@@ -120,6 +123,7 @@ func TestTogether(t *testing.T) {
 					}
 				}
 				ops.SetThreads(0)
+				prefillRows = rows
 			}
 		})
 	}

@@ -37,18 +37,6 @@ func kindNames() []string {
 	return all
 }
 
-// Terms returns what a text says of a component: the lexicon's canonical terms
-// in it, sorted, or for Size the lengths in millimetres.
-func Terms(kind Kind, text string) []string {
-	switch kind {
-	case Size:
-		return sizes(text)
-	case ModalityNamed:
-		kind = modalityKind
-	}
-	return builtin().find(string(kind), text)
-}
-
 // component is the agreement of one component.
 type component struct {
 	Kind    Kind

@@ -47,7 +47,7 @@ type network interface {
 func outputs(n network, columns ...int) Metric {
 	var out metrics
 	for _, c := range columns {
-		out = append(out, output{n, c})
+		out = append(out, output{Net: n, Column: c})
 	}
 	return out
 }
@@ -57,11 +57,19 @@ func outputs(n network, columns ...int) Metric {
 type output struct {
 	Net    network
 	Column int
+	Name   string // of the column; "" is the network's own
 }
 
-func (o output) column() frame.Column { return o.Net.columns()[o.Column] }
-func (o output) needs() []string      { return o.Net.needs() }
-func (o output) check() error         { return o.Net.check() }
+func (o output) column() frame.Column {
+	c := o.Net.columns()[o.Column]
+	if o.Name != "" {
+		c.Name = o.Name
+	}
+	return c
+}
+
+func (o output) needs() []string { return o.Net.needs() }
+func (o output) check() error    { return o.Net.check() }
 
 func (o output) score(*input) ([]float64, error) {
 	return nil, errors.New("score: a network's values are read, not computed") // runCaptions never asks

@@ -71,7 +71,9 @@ func Captions(captions frame.Frame, ms ...Metric) frame.Frame {
 	}
 	need := func(col, who string) {
 		c, ok := captions.Column(col)
-		if !ok {
+		if !ok && col == frame.Image {
+			errs = append(errs, fmt.Errorf("%s compares captions with their images: %w; data.Submissions has it with the option Images, lightbox score with --images", who, frame.Unknown(col, captions.Columns())))
+		} else if !ok {
 			errs = append(errs, fmt.Errorf("%s: %w", who, frame.Unknown(col, captions.Columns())))
 		} else if c.Kind != frame.String {
 			errs = append(errs, fmt.Errorf("%s needs the column %q as a string; it is a %v", who, col, c.Kind))
@@ -122,9 +124,9 @@ func runCaptions(ctx *step.Context, dir string) error {
 			return err
 		}
 		var values []float64
-		if _, ok := m.(output); ok {
+		if o, ok := m.(output); ok {
 			networks++
-			values, err = readValues(ctx.Input(networks), c.Name, rows.Len())
+			values, err = readValues(ctx.Input(networks), o.Net.columns()[o.Column].Name, rows.Len())
 		} else {
 			values, err = m.score(in)
 		}

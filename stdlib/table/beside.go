@@ -108,15 +108,3 @@ func (r *result) beside(d *paper.Data) {
 		r.Notes = append(r.Notes, "Not published: "+strings.Join(ours, "; "))
 	}
 }
-
-// Paper4 lays a table out as the paper's Tables 4 and 5 are: the six metrics and their averages. Relevance is the mean of
-// similarity, BERTScore, ROUGE and BLEURT, factuality that of concept F1 and AlignScore, and overall the mean of the two:
-// the paper's rule (the public evaluator's relevance leaves BLEURT out).
-func Paper4() Option {
-	return option(func(p *params) {
-		p.Columns = []string{"similarity", "bertscore", "rouge1", "bleurt", "concept_f1", "alignscore",
-			"relevance = (similarity + bertscore + rouge1 + bleurt) / 4", "factuality = (concept_f1 + alignscore) / 2", "overall = (relevance + factuality) / 2"}
-		p.Titles = append(p.Titles, pair{"rouge1", "ROUGE"}, pair{"concept_f1", "UMLS Concept F1"})
-		p.Notes = append(p.Notes, "averages by the paper's rule; the public evaluator leaves BLEURT out of relevance")
-	})
-}

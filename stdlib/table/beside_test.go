@@ -75,3 +75,52 @@ func TestBeside(t *testing.T) {
 		}
 	}
 }
+
+// A metric that was not scored takes the averages that need it with it, and the footer says so.
+func TestPaper4Lacks(t *testing.T) {
+	only := func(names ...string) frame.Frame {
+		cols := []frame.Column{{Name: "system", Label: true}}
+		for _, n := range names {
+			cols = append(cols, frame.Column{Name: n, Kind: frame.Number})
+		}
+		rows := frame.NewRows(cols)
+		rows.Add()
+		rows.SetString(0, "system", "x")
+		for k, n := range names {
+			rows.SetNumber(0, n, 0.1*float64(k+1))
+		}
+		op := &step.Op{Name: "test.only", Version: "1", Run: func(_ *step.Context, dir string) error { return rows.Write(dir) }}
+		return frame.New(step.New(op, names), cols)
+	}
+	for _, c := range []struct {
+		opt         table.Option
+		have        []string
+		cells, note string
+	}{
+		{table.Paper4(), []string{"bertscore", "rouge1", "bleurt", "concept_f1", "alignscore"}, "x|0.100|0.200|0.300|0.400|0.500|0.450|",
+			"not scored: similarity; no average is made of fewer metrics, so there is no relevance, overall"},
+		{table.Paper4(), []string{"rouge1"}, "x|0.100|", "not scored: similarity, bertscore, bleurt, concept_f1, alignscore; no average is made of fewer metrics, so there is no relevance, factuality, overall"},
+		{table.Evaluator(), []string{"similarity", "bertscore", "rouge1", "concept_f1", "alignscore"}, "x|0.100|0.200|0.300|0.400|0.500|0.200|0.450|0.325|", "not scored: bleurt"},
+		{table.Evaluator(), []string{"similarity", "bertscore", "rouge1", "bleurt", "concept_f1", "alignscore"}, "x|0.100|0.200|0.300|0.400|0.500|0.600|0.200|0.550|0.375|", "averages as the public evaluator computes them"},
+	} {
+		tab := table.New(only(c.have...), c.opt, table.NoMarks())
+		v, err := tab.View(steptest.Run(t, tab.Ref()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, x := range v.(view.Table).Rows[0].Cells {
+			got += x.Text + "|"
+		}
+		notes := strings.Join(v.(view.Table).Footer, "\n")
+		if got != c.cells || !strings.Contains(notes, c.note) {
+			t.Errorf("%v: %s; want %s\n%s\nwant %q", c.have, got, c.cells, notes, c.note)
+		}
+	}
+	if _, err := steptest.Try(t, context.Background(), table.New(only("rouge2"), table.Paper4()).Ref()); err == nil || !strings.Contains(err.Error(), "score.ImageCLEF() scores them") {
+		t.Errorf("no metric at all: %v", err)
+	}
+	if _, err := steptest.Try(t, context.Background(), table.New(only("rouge1"), table.Paper4(), table.Columns("similarity")).Ref()); err == nil {
+		t.Error("a column asked for by name may not be missing")
+	}
+}

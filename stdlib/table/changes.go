@@ -199,6 +199,9 @@ func (pl *plan) notes(r *result, systems []*system, ctx *step.Context, missing [
 			out = append(out, fmt.Sprintf("%s = %s, of the line's means.", c.Title, c.Expr))
 		}
 	}
+	if pl.lack != "" {
+		out = append(out, pl.lack)
+	}
 	out = append(out, pl.Notes...)
 	for _, c := range pl.columns {
 		if c.Note != "" && !slices.Contains(out, c.Note+".") {

@@ -36,6 +36,7 @@ type plan struct {
 	labels  []string // make a line
 	columns []column
 	numbers []frame.Column // read: shown, or named in an expression
+	lack    string         // what is left out
 	level   float64
 	res     stats.Resampling
 }
@@ -116,7 +117,7 @@ func newPlan(p params, cols []frame.Column, seed uint64) (*plan, error) {
 		return nil, errs[0] // the plan has reported them all; only a changed artifact comes here
 	}
 	shown, _ := columns(p, cols)
-	pl := &plan{params: p, columns: shown, level: p.level(), res: p.Resampling}
+	pl := &plan{params: p, columns: shown, lack: p.lackNote(cols), level: p.level(), res: p.Resampling}
 	pl.res.Seed = seed
 	var all []string
 	for _, c := range cols {

@@ -10,11 +10,23 @@ type option func(*params)
 
 func (o option) apply(p *params) { o(p) }
 
+// Options makes one option of several, in order; one of none changes nothing.
+func Options(opts ...Option) Option {
+	return option(func(p *params) {
+		for _, o := range opts {
+			if o != nil {
+				o.apply(p)
+			}
+		}
+	})
+}
+
 // params is everything that a table is made of besides the scores.
 type params struct {
 	Rows       []string // labels that make a line
 	Group      string   // label that makes a heading
 	Columns    []string // a column, or "name = expression"
+	Lenient    bool     // columns that the scores lack are left out, with all that derives from them, and named in a note
 	Titles     []pair   // column or label -> heading
 	Lower      []string // columns in which less is better
 	Sort       string
@@ -60,7 +72,9 @@ func Group(label string) Option { return option(func(p *params) { p.Group = labe
 // a derived one, "overall = mean(rouge1, rougel)", whose expression reads the
 // line's means, its labels, and derived columns named before. Without it all
 // Number columns are shown.
-func Columns(columns ...string) Option { return option(func(p *params) { p.Columns = columns }) }
+func Columns(columns ...string) Option {
+	return option(func(p *params) { p.Columns, p.Lenient = columns, false })
+}
 
 // Head gives a column or a label another heading: Head("overall", "Overall").
 func Head(column, title string) Option {

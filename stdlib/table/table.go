@@ -126,6 +126,9 @@ func checkNames(p params, shown []column, cols []frame.Column) []error {
 		has("table.LowerIsBetter", l, known)
 	}
 	for _, t := range p.Titles {
+		if absent, _ := lacking(p, cols); slices.Contains(absent, t.Key) {
+			continue
+		}
 		all := slices.Clone(known)
 		for _, c := range cols {
 			if c.Label {
@@ -199,8 +202,16 @@ func columns(p params, cols []frame.Column) ([]column, []error) {
 			want = append(want, c.Name)
 		}
 	}
+	absent, underived := lacking(p, cols)
+	if p.Lenient && len(absent) == len(imageCLEF) {
+		return nil, []error{fmt.Errorf("none of the columns %s is there; score.ImageCLEF() scores them", strings.Join(absent, ", "))}
+	}
+	left := append(absent, underived...)
 	seen := map[string]bool{}
 	for _, w := range want {
+		if name, _, _ := cutDerived(w); slices.Contains(left, name) {
+			continue
+		}
 		c, err := newColumn(w, numbers, cols, scope)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("table.Columns: %w", err))

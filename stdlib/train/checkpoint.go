@@ -27,7 +27,7 @@ type state struct {
 
 // sum begins the checksum with the state's own fields.
 func (s state) sum() uint32 {
-	return crc32.ChecksumIEEE(fmt.Appendf(nil, "%d %d %d %x %x %d", s.Step, s.Evaluated, s.BestStep, s.BestLoss, s.Recent, s.High))
+	return crc32.ChecksumIEEE(fmt.Appendf(nil, "%d %d %d %x %x %d %v", s.Step, s.Evaluated, s.BestStep, s.BestLoss, s.Recent, s.High, s.Missed))
 }
 
 const checkpointPrefix = "checkpoint-"

@@ -27,6 +27,9 @@ type mark struct {
 	Step     int     `json:"step"` // steps done
 	BestStep int     `json:"best_step,omitempty"`
 	BestLoss float64 `json:"best_loss,omitempty"`
+	// Missed counts by name the steps in which a parameter got no gradient: PyTorch counts a parameter's own steps, on which
+	// the correction of its moments depends.
+	Missed map[string]int `json:"missed,omitempty"`
 	guard
 }
 
@@ -56,10 +59,13 @@ func (o *optimizer) rate() float64 { return o.rateOf(param{}) }
 // rateOf is the learning rate of a parameter in the next step.
 func (o *optimizer) rateOf(p param) float64 {
 	if f := o.cfg.Adafactor; o.cfg.Optimizer == Adafactor && f.RelativeStep {
-		return ops.AdafactorRelative(o.Step-p.from+1, f.WarmupInit) * p.factor()
+		return ops.AdafactorRelative(o.stepOf(p), f.WarmupInit) * p.factor()
 	}
 	return o.cfg.rate(o.Step, o.total) * p.factor()
 }
+
+// stepOf is the number of a parameter's own next step, counted from 1.
+func (o *optimizer) stepOf(p param) int { return o.Step - p.from + 1 - o.Missed[p.name] }
 
 // norm is that of all gradients together.
 func (o *optimizer) norm() float64 {
@@ -81,12 +87,18 @@ func (o *optimizer) update(norm float64) {
 	for i, p := range o.params {
 		g := p.t.Grad()
 		if g == nil {
+			if !p.buffer && o.Step >= p.from {
+				if o.Missed == nil {
+					o.Missed = map[string]int{}
+				}
+				o.Missed[p.name]++
+			}
 			continue
 		}
 		if scale != 1 {
 			ops.ScaleInPlace(g, float32(scale))
 		}
-		o.cfg.apply(p.t, g, o.kept[i], o.rateOf(p), o.Step-p.from+1)
+		o.cfg.apply(p.t, g, o.kept[i], o.rateOf(p), o.stepOf(p))
 	}
 	o.Step++
 }
