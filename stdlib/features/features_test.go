@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -418,5 +419,75 @@ func TestLimit(t *testing.T) {
 	}
 	if n, log := known(t, blocked, base, set); n != 0 || strings.Count(log, "no more are kept on disk") != 1 {
 		t.Errorf("%d known; log: %s", n, log)
+	}
+}
+
+// TestHalf: features of a base under HalfFeatures take half of the space, are numbers of bfloat16 next to the base's, and are
+// found as they were computed; the decoder sees them however it gets them.
+func TestHalf(t *testing.T) {
+	set := pictures(t)
+	for _, name := range []string{"llava", "idefics", "qwen2_vl"} {
+		r, base := testmodel.NewRunner(t), models.Tiny(name)
+		half := models.HalfFeatures(base)
+		known(t, r, half, set)
+		var size int64
+		for _, f := range files(t, r.Cache) {
+			st, err := os.Stat(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			size += st.Size()
+		}
+		if n, _ := known(t, r, base, set); n != 0 {
+			t.Errorf("%s: %d known of the plain base", name, n)
+		}
+		if n, _ := known(t, r, half, set); n != len(sizes) {
+			t.Errorf("%s: %d known, want %d", name, n, len(sizes))
+		}
+		within(t, r, half, set, func(ctx *step.Context, base step.Ref, m model.Model, r *data.Reader) error {
+			got, err := look(ctx, base, m, r, "Describe.", 2)
+			if err != nil {
+				return err
+			}
+			rows := 0
+			for _, s := range got.samples {
+				rows += s.Rows
+			}
+			want := int64(0)
+			for _, s := range got.samples {
+				want += features.Size(m.Info(), s.Rows)
+			}
+			if size != want || want != int64(len(sizes)*64+2*rows*m.Info().VisionHidden) {
+				t.Errorf("%s: %d bytes on disk, planned %d", name, size, want)
+			}
+			full, err := plain(m, r, "Describe.")
+			if err != nil {
+				return err
+			}
+			if !slices.Equal(ops.Floats(m.Hidden(&model.Batch{Samples: full.samples})), hidden(m, got)) {
+				t.Errorf("%s: the decoder's own features are others", name)
+			}
+			return nil
+		})
+		var exact, rounded []float32
+		for into, sys := range map[*[]float32]model.Systems{&exact: base, &rounded: half} {
+			within(t, r, sys, set, func(ctx *step.Context, base step.Ref, m model.Model, r *data.Reader) error {
+				x, err := look(ctx, base, m, r, "Describe.", 2)
+				*into = x.rows
+				return err
+			})
+		}
+		same := 0
+		for i, v := range exact {
+			if rounded[i] == v {
+				same++
+			}
+			if d := math.Abs(float64(rounded[i]) - float64(v)); d > math.Abs(float64(v))/256 || math.Float32bits(rounded[i])&0xffff != 0 {
+				t.Fatalf("%s: %g rounded to %g", name, v, rounded[i])
+			}
+		}
+		if same > len(exact)/10 {
+			t.Errorf("%s: %d of %d numbers are not rounded", name, same, len(exact))
+		}
 	}
 }

@@ -25,16 +25,16 @@ type Image struct {
 	unmap  func() error
 }
 
-// A file is a header and the rows, float32 in little-endian order:
+// A file is a header and the rows in little-endian order, float32, or bfloat16 where that loses nothing:
 //
 //	0  "LBFEAT1\n"
-//	8  width and height of the image, rows, columns: uint32 each
-//	24 CRC-32C of bytes 0 to 24 and of the rows
-//	28 zeros up to 64
+//	8  width and height of the image, rows, columns, bytes of a number: uint32 each
+//	28 CRC-32C of bytes 0 to 28 and of the rows
+//	32 zeros up to 64
 const (
 	magic      = "LBFEAT1\n"
 	headerSize = 64
-	sumAt      = 24
+	sumAt      = 28
 )
 
 // castagnoli is computed by the processor, at the speed of memory.
@@ -68,8 +68,8 @@ func (c *Cache) sound(raw []byte) bool {
 		return false
 	}
 	at := func(i int) int64 { return int64(binary.LittleEndian.Uint32(raw[8+4*i:])) }
-	return at(0) > 0 && at(1) > 0 && at(2) > 0 && at(3) == int64(c.cols) &&
-		int64(len(raw)-headerSize) == at(2)*at(3)*4 &&
+	return at(0) > 0 && at(1) > 0 && at(2) > 0 && at(3) == int64(c.cols) && (at(4) == 4 || at(4) == 2) &&
+		int64(len(raw)-headerSize) == at(2)*at(3)*at(4) &&
 		binary.LittleEndian.Uint32(raw[sumAt:]) == checksum(raw, raw[headerSize:])
 }
 
@@ -79,8 +79,35 @@ func (x *Image) Known() bool { return x != nil && x.mapped != nil }
 // Tensor is a copy of known features on dev and on the tape, or on none: (rows, VisionHidden).
 func (x *Image) Tensor(dev *tensor.Device, tape *tensor.Tape) *tensor.Tensor {
 	out := tape.Empty(dev, tensor.F32, x.rows, x.cache.cols)
-	out.Upload(x.mapped[headerSize:])
+	rows := x.mapped[headerSize:]
+	if len(rows) < 4*out.Numel() {
+		rows = widen(rows)
+	}
+	out.Upload(rows)
 	return out
+}
+
+// narrow is float32 numbers as bfloat16, where all of them are such.
+func narrow(rows []byte) (short []byte, ok bool) {
+	for i := 0; i < len(rows); i += 4 {
+		if rows[i]|rows[i+1] != 0 {
+			return nil, false
+		}
+	}
+	short = make([]byte, 0, len(rows)/2)
+	for i := 0; i < len(rows); i += 4 {
+		short = append(short, rows[i+2], rows[i+3])
+	}
+	return short, true
+}
+
+// widen is narrow's reverse.
+func widen(short []byte) []byte {
+	rows := make([]byte, 2*len(short))
+	for i := 0; i < len(short); i += 2 {
+		rows[2*i+2], rows[2*i+3] = short[i], short[i+1]
+	}
+	return rows
 }
 
 // Save keeps features that were computed, (rows, VisionHidden).
@@ -88,22 +115,26 @@ func (x *Image) Save(features *tensor.Tensor) {
 	if x == nil || x.mapped != nil {
 		return
 	}
-	c, size := x.cache, int64(headerSize+4*features.Numel())
+	c := x.cache
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.room < 0 {
 		return
 	}
+	each, rows := 4, ops.Bytes(features)
+	if short, ok := narrow(rows); ok {
+		each, rows = 2, short
+	}
+	size := int64(headerSize + len(rows))
 	if free, ok := freeOn(c.dir); size > c.room || ok && free-size < reserve {
 		c.stop("%s of them were written, and what is left of the disk or of the limit is kept free", sizeText(c.bytes))
 		return
 	}
 	head := make([]byte, headerSize)
 	copy(head, magic)
-	for i, n := range []int{x.w, x.h, features.Dim(0), features.Dim(1)} {
+	for i, n := range []int{x.w, x.h, features.Dim(0), features.Dim(1), each} {
 		binary.LittleEndian.PutUint32(head[8+4*i:], uint32(n))
 	}
-	rows := ops.Bytes(features)
 	binary.LittleEndian.PutUint32(head[sumAt:], checksum(head, rows))
 	if err := c.write(x.path, head, rows); err != nil {
 		c.stop("%v", err)

@@ -78,7 +78,11 @@ func Plan(images int, bytes int64, adapted string) string {
 
 // Size is what the features of an image of so many rows take on disk.
 func Size(info model.Info, rows int) int64 {
-	return headerSize + 4*int64(rows)*int64(info.VisionHidden)
+	each := int64(4)
+	if info.HalfFeatures {
+		each = 2
+	}
+	return headerSize + each*int64(rows)*int64(info.VisionHidden)
 }
 
 func sizeText(n int64) string {

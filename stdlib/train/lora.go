@@ -2,6 +2,7 @@ package train
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -52,8 +53,12 @@ var loraOp = &step.Op{Name: "train.LoRA", Version: "1", Seeded: true,
 			return errs
 		}
 		m, err := p.Skeleton()
+		var plan *lora.Plan
 		if err == nil {
-			_, err = lora.Resolve(m, p.LoRA)
+			plan, err = lora.Resolve(m, p.LoRA)
+		}
+		if err == nil && m.Info().HalfFeatures && plan.Touches(model.Vision) {
+			err = errors.New("the base's vision features are rounded (models.HalfFeatures), so nothing in its vision tower can be trained: choose Towers of lora.Config without model.Vision, or take the base as it is")
 		}
 		if err != nil {
 			errs = append(errs, err)

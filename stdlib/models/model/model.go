@@ -150,6 +150,7 @@ type Info struct {
 	Hidden        int            // C of the decoder
 	Vocab         int            // V
 	VisionHidden  int            // columns of Vision's rows
+	HalfFeatures  bool           // Vision's rows are numbers of bfloat16 (models.HalfFeatures)
 	ImageTokens   int            // placeholder tokens of an image of ImageSize; Blank tells those of any other
 	ImageSize     [2]int         // width and height of a usual image, for estimates: 512, 512 where any size is taken
 	Context       int            // tokens that fit, 0 if unbounded
