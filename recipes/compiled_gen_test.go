@@ -37,7 +37,9 @@ var compiled = map[string]map[string]any{
 		"Table": radsample.Table,
 	},
 	"score": {
-		"Captions": score.Captions,
-		"Table":    score.Table,
+		"Captions":   score.Captions,
+		"Coloured":   score.Coloured,
+		"Components": score.Components,
+		"Table":      score.Table,
 	},
 }

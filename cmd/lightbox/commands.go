@@ -126,6 +126,9 @@ wrong with them is said at once, by file and line.
               needs --images and four checkpoints. imageclef,-similarity leaves one out
   or single metrics: rouge1, bertscore, bleurt, ...
 
+--only Coloured,Components shows what captions and references say of modality,
+findings, anatomy, laterality, markers and measurements, in colours and counted.
+
 It is the built-in recipe score: results and the score of every caption (Captions.csv)
 go to out/score/, and the recipe's other parameters, such as other checkpoints, are
 set by --set.`
@@ -148,6 +151,9 @@ set by --set.`
 			set = append(set, "metrics="+metrics)
 		}
 		c.set = append(set, c.set...)
+		if len(c.only) == 0 {
+			c.only = []string{"Captions", "Table"}
+		}
 		return inner(cmd, []string{"score"})
 	}
 	return run

@@ -45,6 +45,9 @@ func TestScore(t *testing.T) {
 	if code, _, stderr := lightbox(at(ours, ref, "--metrics", "rouge1")...); code != 0 {
 		t.Errorf("one system: exit %d\n%s", code, stderr)
 	}
+	if code, stdout, stderr := lightbox(at(ours, theirs, ref, "--only", "Coloured,Components")...); code != 0 || !strings.Contains(stdout, "[CT·M] of the {left·L} {lung·A}") || !strings.Contains(stdout, " Laterality\n") {
+		t.Errorf("components: exit %d\n%s%s", code, stdout, stderr)
+	}
 	for _, c := range []struct {
 		code int
 		args []string

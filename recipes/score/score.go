@@ -69,8 +69,9 @@ func against(systems []string) table.Option {
 
 // %% Components
 //
-// Not shown unless asked for (--only components counts them, --only analysis colours them).
+// What captions and references say of modality, findings, anatomy, laterality, markers and measurements: in colours, and
+// counted. lightbox score shows them when asked to (--only Coloured,Components).
 
-var analysis = score.Components(submitted)
+var Coloured = score.Components(submitted)
 
-var components = table.New(analysis.Counts(), table.Rows("system"), table.Group("component"), table.Components(), table.CI(0.95))
+var Components = table.New(Coloured.Counts(), table.Rows("system"), table.Group("component"), table.Components(), table.CI(0.95))

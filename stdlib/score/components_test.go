@@ -38,7 +38,7 @@ var paperCaptions = []struct{ table, system, caption, want string }{
 	{"7", "SmolVLM", "A cross-section of a CT scan of the chest and abdomen, with a yellow square pointing to the 19.27 mm measurement", "=M CT scan A chest A abdomen V square =C 19.27 mm"},
 	{"7", "Qwen 2.5", "Axial T2 magnetic resonance imaging of patient", "M magnetic resonance imaging"},
 	{"7", "VisionGPT2", "PET-CT scan showing a large right hepatic cyst in the right hepatic lobe", "M PET-CT L right A hepatic F cyst L right A hepatic"},
-	{"7", "CNN-Transformer", "CT scan showing enlargement in liver lesion", "=M CT scan A liver F lesion"},
+	{"7", "CNN-Transformer", "CT scan showing enlargement in liver lesion", "=M CT scan F enlargement A liver F lesion"},
 }
 
 // paperFrame are the captions of one of the tables, its ground truth as their reference.
@@ -122,7 +122,7 @@ func TestComponentCounts(t *testing.T) {
 		"SmolVLM/Clinical measurement":        "1 1 1",
 		"Qwen 2.5/Image modality":             "1 1 0",
 		"VisionGPT2/Laterality":               "0 1 0",
-		"CNN-Transformer/All components":      "6 3 1",
+		"CNN-Transformer/All components":      "6 4 1",
 		"LLaVA-1.5/Clinical measurement":      "1 0 0",
 		"LLaVA-Mistral-7B/Image modality":     "1 1 1",
 		"LLaVA-Mistral-7B/Visual marker":      "0 0 0",
@@ -176,5 +176,34 @@ func TestComponentsErrors(t *testing.T) {
 		if _, err := steptest.Try(t, context.Background(), a.Ref()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v; want %s", err, want)
 		}
+	}
+}
+
+// Of many images the view shows the first, and of one that is asked for that one.
+func TestComponentsOfMany(t *testing.T) {
+	f := tenSystems(t, 9)
+	tables := func(a ComponentAnalysis) []view.Table {
+		t.Helper()
+		v, err := a.View(steptest.Run(t, a.Refs()...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out []view.Table
+		for _, x := range v.(view.List) {
+			out = append(out, x.(view.Table))
+		}
+		return out
+	}
+	all := tables(Components(f))
+	if len(all) != shownImages || len(all[0].Rows) != 11 || all[0].Legend.Text != "" || all[3].Legend.Text == "" || !strings.Contains(strings.Join(all[3].Footer, " "), "The first 4 of 9 images") {
+		t.Errorf("%d tables, footer %q", len(all), all[len(all)-1].Footer)
+	}
+	one := tables(Components(f.At("7"), Size))
+	if len(one) != 1 || one[0].Title != "7" || one[0].Rows[0].Cells[1].Text != "Axial CT of the left lung with a 8 cm nodule." || spansText(one[0].Rows[0].Cells[1]) != "=C 8 cm" {
+		t.Errorf("got %+v", one)
+	}
+	none := Components(f.Where("id == 'x'"))
+	if v, err := none.View(steptest.Run(t, none.Refs()...)); err != nil || v.(view.Text).Markdown != "no captions" {
+		t.Errorf("no captions: %v, %v", v, err)
 	}
 }

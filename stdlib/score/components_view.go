@@ -61,7 +61,7 @@ func (a ComponentAnalysis) View(dirs []string) (view.View, error) {
 	}
 	last := out[len(out)-1].(view.Table)
 	last.Legend = a.legend()
-	last.Footer = []string{"Components by the terms of lexicon " + lexiconHash() + "; in bold what the reference says too."}
+	last.Footer = []string{"Components by the terms of lexicon " + lexiconHash() + "; in bold, or in brackets, what the reference says too, in braces what it does not."}
 	if n := len(images); n > len(shown) {
 		last.Footer = append(last.Footer, fmt.Sprintf("The first %d of %d images; At(id) of the captions shows any.", len(shown), n))
 	}

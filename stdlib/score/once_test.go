@@ -8,6 +8,7 @@ import (
 
 	"lightbox/runtime/step"
 	"lightbox/stdlib/frame"
+	"lightbox/stdlib/score/encoders"
 )
 
 // Two systems over one reference set: encoders see each text, and each image, once; the metrics of pairs each pair once.
@@ -62,6 +63,7 @@ func TestEncodedOnce(t *testing.T) {
 	if got := work(b, "e"); got != refsOnly {
 		t.Errorf("the references have %d tokens, by the work on systems %d", got, refsOnly)
 	}
+	encodesOnce(t, b.(bertscore), refs, caps)
 	if got := work(of(Similarity()), "a", "b"); got != 2+3 {
 		t.Errorf("similarity encoded %d images and captions; want 2 and 3", got)
 	}
@@ -69,5 +71,50 @@ func TestEncodedOnce(t *testing.T) {
 		if got := work(of(m), "a", "b"); got != 3 {
 			t.Errorf("%s: %d pairs; want 3 that differ", m.Names()[0], got)
 		}
+	}
+}
+
+// encodesOnce counts the tokens that BERTScore's encoder is given for the systems a and b, of which progress says only what
+// is planned.
+func encodesOnce(t *testing.T, b bertscore, refs []string, caps map[string][]string) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := b.tiny(dir); err != nil {
+		t.Fatal(err)
+	}
+	enc, err := encoders.Open(context.Background(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := b.cutter(enc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all [][2]string
+	for _, s := range []string{"a", "b"} {
+		for k, ref := range refs {
+			all = append(all, [2]string{ref, caps[s][k]})
+		}
+	}
+	m, pairs, _, err := b.matcher(inputOf(all), enc, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.layer, m.held = 1, map[int][]float32{}
+	ks := make([]int, len(pairs))
+	for k := range ks {
+		ks[k] = k
+	}
+	want := 0
+	for _, ids := range m.ids {
+		want += len(ids)
+	}
+	ctx := step.NewContext(context.Background(), step.Env{})
+	got, err := m.encode(ctx, pairs, ks, func(int64) {})
+	if err != nil || got != int64(want) || len(m.ids) != 2+3 {
+		t.Errorf("%v; encoded %d tokens; the %d texts, 5 of which differ, have %d", err, got, len(m.ids), want)
+	}
+	if again, err := m.encode(ctx, pairs, ks, func(int64) {}); err != nil || again != 0 {
+		t.Errorf("%v; encoded %d tokens that were held", err, again)
 	}
 }

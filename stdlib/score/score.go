@@ -72,7 +72,7 @@ func Captions(captions frame.Frame, ms ...Metric) frame.Frame {
 	need := func(col, who string) {
 		c, ok := captions.Column(col)
 		if !ok && col == frame.Image {
-			errs = append(errs, fmt.Errorf("%s compares captions with their images: %w; data.Submissions has it with the option Images, lightbox score with --images", who, frame.Unknown(col, captions.Columns())))
+			errs = append(errs, fmt.Errorf("%s: %w; it compares captions with their images: data.Submissions has them with the option Images, lightbox score with --images", who, frame.Unknown(col, captions.Columns())))
 		} else if !ok {
 			errs = append(errs, fmt.Errorf("%s: %w", who, frame.Unknown(col, captions.Columns())))
 		} else if c.Kind != frame.String {
