@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"lightbox/kernels/ops"
 	"lightbox/runtime/step"
@@ -116,7 +117,11 @@ func costTogether(steps []step.Step) step.Cost {
 		return out, nil
 	})
 	if len(steps) > 1 && cost.Note != "" {
-		cost.Note += fmt.Sprintf(" for each of %d adapters", len(steps))
+		most, kept, _ := strings.Cut(cost.Note, "; ")
+		cost.Note = most + fmt.Sprintf(" for each of %d adapters", len(steps))
+		if kept != "" {
+			cost.Note += "; " + kept
+		}
 	}
 	return cost
 }
