@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"lightbox/stdlib/data"
 	"lightbox/stdlib/models"
 	"lightbox/stdlib/models/model"
+	"lightbox/stdlib/nn"
 	"lightbox/stdlib/vision"
 )
 
@@ -28,9 +30,10 @@ const version = 1
 // Cache holds the features of one base model. A nil Cache holds nothing and keeps nothing. Its methods may be used by
 // several goroutines.
 type Cache struct {
-	dir  string
-	cols int
-	logf func(format string, a ...any)
+	dir    string
+	cols   int
+	decode bool // images are decoded even where their features are known
+	logf   func(format string, a ...any)
 
 	mu           sync.Mutex
 	room         int64 // bytes that may still be written; negative: no more
@@ -41,12 +44,16 @@ type Cache struct {
 // Open is the cache of m, which a step has opened on base. It is nil, and the log says why, where some adapter stands in m's
 // vision tower, LIGHTBOX_FEATURES is "off", or the step has no cache. The only error is a LIGHTBOX_FEATURES that says
 // neither. Close it.
+//
+// Adapters of a part of the rows (nn.Part), of which the caller lets none take part now, are in nobody's way but their own
+// systems': what the other systems see is found and kept, and images are decoded in any case, for them.
 func Open(ctx *step.Context, base step.Ref, m model.Model) (*Cache, error) {
 	limit, err := limit(os.Getenv(Variable))
 	if err != nil || limit == 0 {
 		return nil, err
 	}
-	if path := Adapted(m); path != "" {
+	path, always := adapted(m)
+	if always {
 		ctx.Logf("image features: %s", refusal(path))
 		return nil, nil
 	}
@@ -60,7 +67,7 @@ func Open(ctx *step.Context, base step.Ref, m model.Model) (*Cache, error) {
 		ctx.Logf("image features: not kept on disk: %v", err)
 		return nil, nil
 	}
-	c := &Cache{dir: dir, cols: m.Info().VisionHidden, logf: ctx.Logf}
+	c := &Cache{dir: dir, cols: m.Info().VisionHidden, decode: path != "", logf: ctx.Logf}
 	c.sweep()
 	c.room = budget(dir, limit)
 	return c, nil
@@ -68,12 +75,24 @@ func Open(ctx *step.Context, base step.Ref, m model.Model) (*Cache, error) {
 
 // Adapted is the path of the first layer of m's vision tower on which an adapter stands, "" where none does.
 func Adapted(m model.Model) string {
+	path, _ := adapted(m)
+	return path
+}
+
+// adapted tells also whether some adapter sees all rows.
+func adapted(m model.Model) (first string, always bool) {
 	for _, s := range m.Slots() {
-		if s.Tower == model.Vision && len(s.Linear.Adapters) > 0 {
-			return s.Path
+		if s.Tower != model.Vision || len(s.Linear.Adapters) == 0 {
+			continue
+		}
+		if first == "" {
+			first = s.Path
+		}
+		if slices.ContainsFunc(s.Linear.Adapters, func(a *nn.LoRA) bool { return a.Part == nil }) {
+			return first, true
 		}
 	}
-	return ""
+	return first, false
 }
 
 func refusal(path string) string {
@@ -157,7 +176,14 @@ func eachPart(t *tensor.Tensor, f func(raw []byte)) {
 func (c *Cache) Encode(r *data.Reader, i int, encode func(*vision.Image) (*model.Sample, error)) (*model.Sample, *Image, error) {
 	x := c.image(r.ImageKey(i))
 	if c.open(x) {
-		s, err := encode(&vision.Image{W: x.w, H: x.h})
+		im := &vision.Image{W: x.w, H: x.h}
+		if c.decode {
+			var err error
+			if im, err = r.Image(i); err != nil {
+				return nil, nil, errors.Join(err, x.Close())
+			}
+		}
+		s, err := encode(im)
 		if err != nil {
 			return nil, nil, errors.Join(err, x.Close())
 		}

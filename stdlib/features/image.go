@@ -166,6 +166,24 @@ func (c *Cache) write(path string, parts ...[]byte) error {
 	return err
 }
 
+// find looks for features that were kept since the image was encoded, or that were closed: so many rows.
+func (x *Image) find(rows int) bool {
+	if x == nil {
+		return false
+	}
+	was := *x
+	switch {
+	case !x.cache.open(x):
+		return false
+	case x.rows != rows:
+		x.Close()
+		*x = was
+		return false
+	}
+	x.cache.count(&x.cache.found)
+	return true
+}
+
 // Close gives the mapping back. Tensors stay.
 func (x *Image) Close() error {
 	if x == nil || x.mapped == nil {
@@ -180,7 +198,7 @@ func (x *Image) Close() error {
 func Vision(m model.Model, dev *tensor.Device, samples []*model.Sample, images []*Image, tape *tensor.Tape) *tensor.Tensor {
 	var unknown []*model.Sample
 	for i, s := range samples {
-		if s.Images > 0 && !images[i].Known() {
+		if s.Images > 0 && !images[i].Known() && !images[i].find(s.Rows) {
 			unknown = append(unknown, s)
 		}
 	}

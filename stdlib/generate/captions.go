@@ -162,6 +162,11 @@ func openWriter(authors []*author) (*writer, error) {
 	}
 	var err error
 	w.dev = ops.From(ctxs[0])
+	if !slices.ContainsFunc(w.members, func(m *lora.Member) bool { return !m.Vision }) {
+		ctxs[0].Logf("%s", features.Plan(0, 0, features.Adapted(w.m)))
+		return w, nil
+	}
+	w.members.Even() // no adapter takes part yet
 	w.disk, err = features.Open(ctxs[0], systems[0].Base, w.m)
 	return w, err
 }

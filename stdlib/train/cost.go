@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 	"runtime"
+	"slices"
 
 	"lightbox/kernels/ops"
 	"lightbox/runtime/step"
@@ -107,20 +108,27 @@ type usage struct {
 // measure runs a few optimiser steps and an evaluation of the job on a model without memory, all examples being the sample.
 func measure(m model.Model, c Config, sample *model.Sample, n, valid int, build func(model.Model, *ops.Device) ([]*trainer, error)) (usage, error) {
 	var err error
+	apart := false // some member leaves the vision tower alone
 	u := usage{examples: max(1, min(n, c.BatchSize*c.GradAccumSteps))}
 	u.Estimate = model.Measure(m, func(m model.Model, on *ops.Meter) {
 		var crew []*trainer
 		if crew, err = build(m, on.Device); err != nil {
 			return
 		}
-		u.adapted = features.Adapted(m)
+		if apart = slices.ContainsFunc(crew, func(t *trainer) bool { return !t.member.Vision }); !apart {
+			u.adapted = features.Adapted(m)
+		}
 		u.rehearse(on, c, sample, n, valid, crew...)
 	})
 	u.item = itemBytes(m.Info(), len(sample.Pixels), len(sample.IDs), sample.Rows, u.frozen)
 	u.sample = itemBytes(m.Info(), len(sample.Pixels), len(sample.IDs), sample.Rows, false)
-	if u.frozen && sample.Rows > 0 {
+	if apart && sample.Rows > 0 {
 		u.features = features.Size(m.Info(), sample.Rows)
-		u.sample = max(u.sample, u.item) // pixels, or mapped features
+		if u.frozen {
+			u.sample = max(u.sample, u.item) // pixels, or mapped features
+		} else {
+			u.sample += u.features
+		}
 	}
 	return u, err
 }

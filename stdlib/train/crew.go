@@ -152,12 +152,13 @@ func (c *crew) begin() error {
 
 // keepFeatures opens the disk's features where the vision tower is the base's own for all members.
 func (c *crew) keepFeatures() error {
-	if !c.train.frozen {
+	if !slices.ContainsFunc(c.lora, func(m *lora.Member) bool { return !m.Vision }) {
 		if of := features.Adapted(c.train.m); of != "" {
 			c.logf("%s", features.Plan(0, 0, of))
 		}
 		return nil
 	}
+	c.lora.Even() // no adapter takes part yet
 	ctx := c.members[0].ctx
 	disk, err := features.Open(ctx, ctx.Step().In[0], c.train.m)
 	c.train.disk, c.valid.disk = disk, disk
@@ -236,7 +237,7 @@ func (c *crew) step(some []*trainer, batches <-chan batch) error {
 	losses := c.gradients(some, group, tokens)
 	images := 0
 	for _, b := range group {
-		images += b.images()
+		images += b.withImages()
 	}
 	for i, t := range some {
 		loss, norm := losses[i], t.opt.norm()

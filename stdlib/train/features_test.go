@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -214,6 +215,40 @@ func TestFeaturesRefused(t *testing.T) {
 	}
 	if got := note(captions.Refs()...); !strings.Contains(got, "unless an adapter stands in the vision tower") {
 		t.Errorf("the plan of captions says %q", got)
+	}
+}
+
+// TestFeaturesBeside: where one of several adapters over one base stands in the tower, the others are served, and all adapters
+// and captions are those without a cache.
+func TestFeaturesBeside(t *testing.T) {
+	set, _ := films(t)
+	base := models.Tiny("qwen2_vl").As("system", "base")
+	c := train.Config{Epochs: 3, BatchSize: 2, LR: 1e-2}
+	apart := train.LoRA(base, set, lora.Config{Rank: 2, Towers: []model.Tower{model.Language}}, c).As("system", "apart")
+	tower := train.LoRA(base, set, lora.Config{Rank: 2, TargetModules: []string{lora.AllLinear}}, c).As("system", "tower")
+	adapters := []step.Ref{apart.All()[0].Adapters[0], tower.All()[0].Adapters[0]}
+	var captions []step.Ref
+	step.Walk(generate.Captions(models.Join(base, apart, tower), set, generate.Greedy(3)).Refs(), func(r step.Ref) {
+		if r.Step().Op.Name == "generate.Captions" {
+			captions = append(captions, r)
+		}
+	})
+	none, r := testmodel.NewRunner(t), testmodel.NewRunner(t)
+	none.Cache = ""
+	want := rowsAfter(t, none, append(adapters, captions...))
+	var log []string
+	r.Log = func(line string) { log = append(log, line) }
+	for _, refs := range [][]step.Ref{adapters, captions} {
+		if err := errors.Join(r.Together(context.Background(), refs...)...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := rowsAfter(t, r, append(adapters, captions...)); !reflect.DeepEqual(got, want) {
+		t.Errorf("artifacts differ:\n%v\nwant\n%v", got, want)
+	}
+	// 4 images of "train" and 2 of "valid" in three epochs are computed in the first alone
+	if all := strings.Join(log, "\n"); !strings.Contains(all, "12 found on disk, 6 computed and kept") || !strings.Contains(all, "6 found on disk, 0 computed and kept") {
+		t.Errorf("log:\n%s", all)
 	}
 }
 

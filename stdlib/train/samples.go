@@ -117,8 +117,17 @@ func (b batch) samples() []*model.Sample {
 	return out
 }
 
-// images counts the examples with images.
-func (b batch) images() int {
+// images are what the disk knows.
+func (b batch) images() []*features.Image {
+	out := make([]*features.Image, len(b.items))
+	for i, x := range b.items {
+		out[i] = x.image
+	}
+	return out
+}
+
+// withImages counts the examples with images.
+func (b batch) withImages() int {
 	n := 0
 	for _, x := range b.items {
 		if x.Images > 0 {
