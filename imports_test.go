@@ -26,7 +26,7 @@ stdlib/models/checkpoint
 stdlib/models/clipllama
 stdlib/models/llava  stdlib/models/llavanext  stdlib/models/moondream  stdlib/models/visiongpt2  stdlib/models/cnntransformer  stdlib/models/idefics3  stdlib/models/qwenvl  stdlib/models/idefics
 stdlib/models
-stdlib/lora
+stdlib/lora  stdlib/features
 stdlib/train  stdlib/generate  stdlib/inspect
 stdlib/modality  stdlib/concepts  stdlib/score/encoders
 stdlib/score/dual

@@ -25,6 +25,7 @@ func table_lightbox_stdlib_models() members {
 		"FP4Single":      reflect.ValueOf(models.FP4Single),
 		"Families":       reflect.ValueOf(models.Families),
 		"Format":         reflect.ValueOf((*models.Format)(nil)),
+		"HalfFeatures":   reflect.ValueOf(models.HalfFeatures),
 		"Int8":           reflect.ValueOf(models.Int8),
 		"Join":           reflect.ValueOf(models.Join),
 		"Load":           reflect.ValueOf(models.Load),

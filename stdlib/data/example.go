@@ -112,6 +112,34 @@ func (r *Reader) Image(i int) (*vision.Image, error) {
 	return im, nil
 }
 
+// ImageKey names the i-th image as Image gives it by its content: the same text for the same pixels, on any machine. It is ""
+// of a text-only example, and of an image that only a path names.
+func (r *Reader) ImageKey(i int) string {
+	key := contentOf(r.examples[i].Image)
+	if s := r.Meta.Standard; s != nil && key != "" {
+		key += fmt.Sprintf(" standardised %d %t", s.LongestSide, s.Square)
+	}
+	return key
+}
+
+// contentOf is what a reference says of an image's content, "" of a path.
+func contentOf(ref string) string {
+	switch {
+	case strings.HasPrefix(ref, "phantom:"):
+		return ref
+	case strings.HasPrefix(ref, parquetPrefix):
+		file, row, err := cutParquet(strings.TrimPrefix(ref, parquetPrefix))
+		if file = contentOf(file); err != nil || file == "" {
+			return ""
+		}
+		return parquetRef(file, row)
+	case step.IsFileRef(ref):
+		sum, _, _ := strings.Cut(ref, "/")
+		return sum
+	}
+	return ""
+}
+
 // Size is the width and height of the i-th image as Image gives it, read from the file's header where that says it; 0, 0
 // of a text-only example.
 func (r *Reader) Size(i int) (w, h int, err error) {

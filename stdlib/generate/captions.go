@@ -10,11 +10,14 @@ import (
 	"slices"
 	"strings"
 
+	"lightbox/kernels/ops"
 	"lightbox/runtime/step"
 	"lightbox/stdlib/data"
+	"lightbox/stdlib/features"
 	"lightbox/stdlib/frame"
 	"lightbox/stdlib/lora"
 	"lightbox/stdlib/models/model"
+	"lightbox/stdlib/vision"
 )
 
 // Captions lets every system caption every example of a set. The rows carry the systems' labels, then id, image,
@@ -116,6 +119,7 @@ func writeAll(authors []*author, dirs []string) error {
 	if err != nil {
 		return err
 	}
+	defer w.disk.Close()
 	for lo := 0; lo < r.Len(); lo += w.o.BatchSize {
 		hi := min(lo+w.o.BatchSize, r.Len())
 		if err := w.batch(authors, r, lo, hi); err != nil {
@@ -142,12 +146,29 @@ func openWriter(authors []*author) (*writer, error) {
 		in := a.ctx.Step().In
 		ctxs, systems = append(ctxs, a.ctx), append(systems, model.System{Base: in[0], Adapters: in[1 : len(in)-1]})
 	}
+	var w *writer
 	if len(authors) == 1 {
 		m, err := lora.Open(ctxs[0], systems[0])
-		return solo(m, o), err
+		if err != nil {
+			return nil, err
+		}
+		w = solo(m, o)
+	} else {
+		m, members, err := lora.OpenTogether(ctxs, systems)
+		if err != nil {
+			return nil, err
+		}
+		w = &writer{m: m, o: o, members: members}
 	}
-	m, members, err := lora.OpenTogether(ctxs, systems)
-	return &writer{m, o, members}, err
+	var err error
+	w.dev = ops.From(ctxs[0])
+	if !slices.ContainsFunc(w.members, func(m *lora.Member) bool { return !m.Vision }) {
+		ctxs[0].Logf("%s", features.Plan(0, 0, features.Adapted(w.m)))
+		return w, nil
+	}
+	w.members.Even() // no adapter takes part yet
+	w.disk, err = features.Open(ctxs[0], systems[0].Base, w.m)
+	return w, err
 }
 
 func (a *author) rows(r *data.Reader) *frame.Rows {
@@ -182,17 +203,18 @@ func (w *writer) batch(authors []*author, r *data.Reader, lo, hi int) error {
 		}
 	}
 	slices.Sort(missing)
-	samples := map[int]*model.Sample{}
+	samples, images := map[int]*model.Sample{}, map[int]*features.Image{}
 	for _, i := range missing {
 		var err error
-		if samples[i], err = w.encode(r, i); err != nil {
+		if samples[i], images[i], err = w.encode(r, i); err != nil {
 			return err
 		}
+		defer images[i].Close()
 	}
 	var seqs []*sequence
 	for _, a := range some {
 		for _, i := range missing {
-			seqs = append(seqs, &sequence{row: i, who: a.who, sample: samples[i], draw: newSampler(w.o, r.Example(i).ID)})
+			seqs = append(seqs, &sequence{row: i, who: a.who, sample: samples[i], image: images[i], draw: newSampler(w.o, r.Example(i).ID)})
 		}
 	}
 	if len(seqs) == 0 {
@@ -213,21 +235,19 @@ func (w *writer) batch(authors []*author, r *data.Reader, lo, hi int) error {
 	return nil
 }
 
-// encode makes the sample of an example.
-func (w *writer) encode(r *data.Reader, i int) (*model.Sample, error) {
+// encode makes the sample of an example, with what the disk knows of its image.
+func (w *writer) encode(r *data.Reader, i int) (*model.Sample, *features.Image, error) {
 	ex := r.Example(i)
-	im, err := r.Image(i)
-	if err != nil {
-		return nil, err
-	}
-	sample, err := w.m.Encode(model.Input{Image: im, Prompt: ex.Ask(w.o.Question)})
-	if err != nil {
-		return nil, fmt.Errorf("example %s: %w", ex.ID, err)
-	}
-	if room := w.m.Info().Context; room > 0 && len(sample.IDs)+w.o.MaxNewTokens > room {
-		return nil, fmt.Errorf("example %s: %d tokens of prompt and %d new ones exceed the %d that the model holds", ex.ID, len(sample.IDs), w.o.MaxNewTokens, room)
-	}
-	return sample, nil
+	return w.disk.Encode(r, i, func(im *vision.Image) (*model.Sample, error) {
+		sample, err := w.m.Encode(model.Input{Image: im, Prompt: ex.Ask(w.o.Question)})
+		if err != nil {
+			return nil, fmt.Errorf("example %s: %w", ex.ID, err)
+		}
+		if room := w.m.Info().Context; room > 0 && len(sample.IDs)+w.o.MaxNewTokens > room {
+			return nil, fmt.Errorf("example %s: %d tokens of prompt and %d new ones exceed the %d that the model holds", ex.ID, len(sample.IDs), w.o.MaxNewTokens, room)
+		}
+		return sample, nil
+	})
 }
 
 // A captionLog keeps written captions across an interruption, one JSON line each. A torn last line counts for nothing.

@@ -7,6 +7,7 @@ import (
 	"lightbox/kernels/ops"
 	"lightbox/runtime/step"
 	"lightbox/stdlib/data"
+	"lightbox/stdlib/features"
 	"lightbox/stdlib/lora"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/nn"
@@ -61,8 +62,17 @@ func captionsCost(steps []step.Step) step.Cost {
 	}
 	tokens := max(1, o.MaxNewTokens/2) // decoding's work grows evenly with what is cached
 	flops := u.prefill + float64(tokens)*u.token + float64(tokens*(tokens-1)/2)*u.grows
+	adapters := false
+	for _, s := range steps {
+		adapters = adapters || len(s.In) > 2
+	}
 	if systems > 1 {
 		note += fmt.Sprintf(" for each of %d systems", systems)
+	}
+	if kept := features.Plan(n, u.features, ""); kept != "" {
+		if note += "; " + kept; adapters {
+			note += " unless an adapter stands in the vision tower"
+		}
 	}
 	c := step.Cost{FLOPs: float64(n*systems) * flops, Note: note, PeakBytes: u.Resident() + model.Host(int64(batch)*u.sample),
 		ReadBytes: float64(n) / float64(u.seqs) * (u.readFirst + float64(tokens)*u.readToken)}
@@ -84,6 +94,7 @@ type usage struct {
 	seqs                 int     // examples that are written at once
 	readFirst, readToken float64 // bytes of weights that a pass of seqs reads
 	sample               int64   // bytes of an encoded example
+	features             int64   // bytes of its image's features on disk
 }
 
 // measure writes the beginning of captions of the sample by so many systems at once; apart: each has a vision tower of its
@@ -92,6 +103,9 @@ func measure(m model.Model, o Options, sample *model.Sample, batch, systems int,
 	var err error
 	k := max(1, o.Beams)
 	u := usage{seqs: batch, sample: 4 * int64(len(sample.Pixels)+2*len(sample.IDs))}
+	if sample.Rows > 0 {
+		u.features = features.Size(m.Info(), sample.Rows)
+	}
 	if k > 1 {
 		u.seqs = 1 // beams of one example are the batch
 	}
@@ -107,7 +121,7 @@ func measure(m model.Model, o Options, sample *model.Sample, batch, systems int,
 		return seqs
 	}
 	work := func(m model.Model, on *ops.Meter) {
-		w, seqs := &writer{m, o, members}, sequences(u.seqs*k)
+		w, seqs := &writer{m: m, o: o, members: members}, sequences(u.seqs*k)
 		var spent [4]ops.Spent
 		room := *w
 		room.o.MaxNewTokens = max(o.MaxNewTokens, len(spent)-1) // also where fewer are wanted, these are written
@@ -127,7 +141,7 @@ func measure(m model.Model, o Options, sample *model.Sample, batch, systems int,
 		few := o
 		few.MaxNewTokens = min(o.MaxNewTokens, 5) // all caches are there by then
 		u.Estimate = model.Measure(m, func(m model.Model, _ *ops.Meter) {
-			w := &writer{endless{m}, few, members}
+			w := &writer{m: endless{m}, o: few, members: members}
 			err = w.beamSearch(context.Background(), sequences(1), len(sample.IDs)+o.MaxNewTokens)
 		})
 	}

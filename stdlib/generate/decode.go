@@ -7,6 +7,7 @@ import (
 
 	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
+	"lightbox/stdlib/features"
 	"lightbox/stdlib/lora"
 	"lightbox/stdlib/models/model"
 )
@@ -16,12 +17,14 @@ import (
 type writer struct {
 	m       model.Model
 	o       Options
-	members lora.Members // the systems
+	members lora.Members    // the systems
+	disk    *features.Cache // of the model's features; nil: none
+	dev     *ops.Device
 }
 
 // solo is a writer of one system.
 func solo(m model.Model, o Options) *writer {
-	return &writer{m, o, lora.Members{&lora.Member{}}}
+	return &writer{m: m, o: o, members: lora.Members{&lora.Member{}}}
 }
 
 // A sequence is one caption being written.
@@ -29,6 +32,7 @@ type sequence struct {
 	row    int // of the set
 	who    int // of the writer's members
 	sample *model.Sample
+	image  *features.Image // what the disk knows of the image's features; nil: nothing
 	kv     model.KV
 	draw   *sampler // nil: the likeliest token each time
 	out    []int32
@@ -132,11 +136,21 @@ func (w *writer) prompts(seqs []*sequence, some []*lora.Member, more int) *model
 		b.KV = append(b.KV, s.kv)
 		b.Tail = append(b.Tail, 1)
 	}
-	if w.members.Even(some...); len(some) > 1 {
-		samples := b.Samples[:len(seqs)/len(some)]
-		b.Features = w.members.Features(w.m, samples, b.Tape, func() *tensor.Tensor { return w.m.Vision(samples, b.Tape) }, some...)
+	if w.members.Even(some...); len(some) > 1 || w.disk != nil {
+		each := seqs[:len(seqs)/len(some)]
+		b.Features = w.members.Features(w.m, b.Samples[:len(each)], b.Tape, func() *tensor.Tensor { return w.features(each, b.Tape) }, some...)
 	}
 	return b
+}
+
+// features are those of the sequences' images, without any adapter.
+func (w *writer) features(seqs []*sequence, tape *tensor.Tape) *tensor.Tensor {
+	var samples []*model.Sample
+	var images []*features.Image
+	for _, s := range seqs {
+		samples, images = append(samples, s.sample), append(images, s.image)
+	}
+	return features.Vision(w.m, w.dev, samples, images, tape)
 }
 
 // choose runs a batch and picks each sequence's next token from its row of logits (len(seqs), V).

@@ -14,8 +14,10 @@ import (
 	"lightbox/runtime/step"
 	"lightbox/runtime/view"
 	"lightbox/stdlib/data"
+	"lightbox/stdlib/features"
 	"lightbox/stdlib/lora"
 	"lightbox/stdlib/models/model"
+	"lightbox/stdlib/vision"
 )
 
 // A Prober is a linear head on a model's frozen vision features that says an image's modality.
@@ -74,7 +76,7 @@ func (p probeParams) visionCost(base, set step.Ref, n int, exact bool) step.Cost
 	batch := min(n, featureBatch)
 	type usage struct {
 		model.Estimate
-		host, features int64 // bytes of the encoded images, and of one image's features
+		host, mean, kept int64 // bytes of the encoded images, of the mean of one image's features, and of these on disk
 	}
 	var looks []model.Look
 	for _, l := range data.Glimpse(set, "") {
@@ -90,11 +92,13 @@ func (p probeParams) visionCost(base, set step.Ref, n int, exact bool) step.Cost
 			return usage{}, err
 		}
 		run := func(s *model.Sample) model.Estimate {
-			return model.Measure(m, func(m model.Model, _ *ops.Meter) { pooled(m, slices.Repeat([]*model.Sample{s}, batch)) })
+			return model.Measure(m, func(m model.Model, _ *ops.Meter) {
+				pooled(m, nil, slices.Repeat([]*model.Sample{s}, batch), make([]*features.Image, batch))
+			})
 		}
 		e := run(longest)
 		e.FLOPs = run(mean).FLOPs
-		return usage{e, int64(4 * batch * len(longest.Pixels)), int64(8 * m.Info().VisionHidden)}, nil
+		return usage{e, int64(4 * batch * len(longest.Pixels)), int64(8 * m.Info().VisionHidden), features.Size(m.Info(), mean.Rows)}, nil
 	})
 	if err != nil {
 		return step.Cost{}
@@ -103,9 +107,12 @@ func (p probeParams) visionCost(base, set step.Ref, n int, exact bool) step.Cost
 	if !exact {
 		note = fmt.Sprintf("features of up to %d images", n)
 	}
+	if kept := features.Plan(n, u.kept, ""); kept != "" {
+		note += "; " + kept
+	}
 	const copies = 3 // as rows, scaled, and as the fit's matrix
 	return step.Cost{FLOPs: u.FLOPs / float64(batch) * float64(n), ReadBytes: u.ReadBytes / float64(batch) * float64(n),
-		PeakBytes: u.Resident() + model.Host(u.host+copies*int64(n)*u.features), Note: note}
+		PeakBytes: u.Resident() + model.Host(u.host+copies*int64(n)*u.mean), Note: note}
 }
 
 var probeOp = &step.Op{Name: "modality.Probe", Version: "1",
@@ -129,7 +136,7 @@ var probeOp = &step.Op{Name: "modality.Probe", Version: "1",
 		if err != nil {
 			return err
 		}
-		x, err := features(ctx, m, r, train)
+		x, err := imageFeatures(ctx, in[0], m, r, train)
 		if err != nil {
 			return err
 		}
@@ -143,7 +150,7 @@ var probeOp = &step.Op{Name: "modality.Probe", Version: "1",
 		}
 		acc := map[string]float64{"train": accuracy(r, l, train, x)}
 		if len(valid) > 0 {
-			if x, err = features(ctx, m, r, valid); err != nil {
+			if x, err = imageFeatures(ctx, in[0], m, r, valid); err != nil {
 				return err
 			}
 			acc["valid"] = accuracy(r, l, valid, x)
@@ -190,28 +197,24 @@ func classesOf(r *data.Reader, rows []int) ([]string, error) {
 // featureBatch is the number of images that pass the vision tower at once; results do not depend on it.
 const featureBatch = 32
 
-// features is the mean over patches of each image's vision features: (len(rows), VisionHidden).
-func features(ctx *step.Context, m model.Model, r *data.Reader, rows []int) ([][]float64, error) {
+// imageFeatures is the mean over patches of each image's vision features: (len(rows), VisionHidden).
+func imageFeatures(ctx *step.Context, base step.Ref, m model.Model, r *data.Reader, rows []int) ([][]float64, error) {
+	disk, err := features.Open(ctx, base, m)
+	if err != nil {
+		return nil, err
+	}
+	defer disk.Close()
 	out := make([][]float64, 0, len(rows))
 	for lo := 0; lo < len(rows); lo += featureBatch {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		var samples []*model.Sample
-		for _, i := range rows[lo:min(lo+featureBatch, len(rows))] {
-			im, err := r.Image(i)
-			if err != nil {
-				return nil, err
-			}
-			s, err := m.Encode(model.Input{Image: im, Prompt: "?"})
-			if err != nil {
-				return nil, fmt.Errorf("example %s: %w", r.Example(i).ID, err)
-			}
-			samples = append(samples, s)
+		v, n, err := pooledOf(disk, ops.From(ctx), m, r, rows[lo:min(lo+featureBatch, len(rows))])
+		if err != nil {
+			return nil, err
 		}
-		v := pooled(m, samples)
-		d := len(v) / len(samples)
-		for k := range samples {
+		d := len(v) / n
+		for k := range n {
 			row := make([]float64, d)
 			for j := range row {
 				row[j] = float64(v[k*d+j])
@@ -223,15 +226,36 @@ func features(ctx *step.Context, m model.Model, r *data.Reader, rows []int) ([][
 	return out, nil
 }
 
+// pooledOf is pooled of some images, n of them, whose features the disk may know.
+func pooledOf(disk *features.Cache, dev *ops.Device, m model.Model, r *data.Reader, rows []int) (v []float32, n int, err error) {
+	var samples []*model.Sample
+	var images []*features.Image
+	for _, i := range rows {
+		s, image, err := disk.Encode(r, i, func(im *vision.Image) (*model.Sample, error) {
+			s, err := m.Encode(model.Input{Image: im, Prompt: "?"})
+			if err != nil {
+				return nil, fmt.Errorf("example %s: %w", r.Example(i).ID, err)
+			}
+			return s, nil
+		})
+		if err != nil {
+			return nil, 0, err
+		}
+		defer image.Close()
+		samples, images = append(samples, s), append(images, image)
+	}
+	return pooled(m, dev, samples, images), len(samples), nil
+}
+
 // pooled is the mean of each sample's vision rows: (samples, VisionHidden).
-func pooled(m model.Model, samples []*model.Sample) []float32 {
+func pooled(m model.Model, dev *ops.Device, samples []*model.Sample, images []*features.Image) []float32 {
 	starts := []int{0}
 	for _, s := range samples {
 		starts = append(starts, starts[len(starts)-1]+s.Rows)
 	}
 	tape := tensor.NewScratch()
 	defer tape.Release()
-	return ops.Floats(ops.MeanRows(m.Vision(samples, tape), starts))
+	return ops.Floats(ops.MeanRows(features.Vision(m, dev, samples, images, tape), starts))
 }
 
 // accuracy is the share of rows whose modality the probe names.
@@ -285,7 +309,7 @@ var guessOp = &step.Op{Name: "modality.guess", Version: "1",
 				return fmt.Errorf("example %s has no image to guess a modality from", r.Example(i).ID)
 			}
 		}
-		x, err := features(ctx, m, r, rows)
+		x, err := imageFeatures(ctx, in[2], m, r, rows)
 		if err != nil {
 			return err
 		}

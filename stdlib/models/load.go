@@ -230,7 +230,7 @@ func runLoad(ctx *step.Context, dir string) error {
 // Dir is the directory of the checkpoint that a base step stands for, while a
 // step that has it among its inputs runs.
 func Dir(ctx *step.Context, base step.Ref) string {
-	base, _ = unquantised(base)
+	base, _ = bare(base)
 	if p, ok := base.Step().Params.(loadParams); ok && p.Path != "" {
 		return p.Path
 	}
@@ -240,7 +240,8 @@ func Dir(ctx *step.Context, base step.Ref) string {
 // Open loads the base checkpoint of a system. Steps of one run share the
 // weights; the returned model's adapter slots are the caller's own.
 func Open(ctx *step.Context, base step.Ref) (model.Model, error) {
-	base, q := unquantised(base)
+	base, over := bare(base)
+	q := over.q
 	if base.Step().Op == configOp {
 		return nil, errConfigOnly
 	}
@@ -262,7 +263,11 @@ func Open(ctx *step.Context, base step.Ref) (model.Model, error) {
 		return nil, err
 	}
 	p, _ := base.Step().Params.(loadParams)
-	return padded(m.(model.Model).Share(), p.Pad)
+	out, err := padded(m.(model.Model).Share(), p.Pad)
+	if err == nil && over.half {
+		out = half{out}
+	}
+	return out, err
 }
 
 // openQuantised opens a checkpoint whose weights are quantised on the way.
@@ -313,7 +318,7 @@ func Cross(systems model.Systems, key string, values ...string) model.Systems {
 // recipe gives it, of a directory its last part, and "" of a base that is no
 // loaded checkpoint. It holds no path of this machine.
 func Name(base step.Ref) string {
-	base, _ = unquantised(base)
+	base, _ = bare(base)
 	p, ok := base.Step().Params.(loadParams)
 	if !ok {
 		return ""

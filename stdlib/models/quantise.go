@@ -144,13 +144,30 @@ func quantise(m model.Model, q model.Quantisation) error {
 	return q.Apply(m)
 }
 
-// unquantised is the base that a quantised one is made of, and how; nil of any other base, which it is itself.
-func unquantised(base step.Ref) (step.Ref, *quantParams) {
-	st := base.Step()
-	if p, ok := st.Params.(quantParams); ok && st.Op == quantOp && len(st.In) == 1 {
-		return st.In[0], &p
+// A layer over a checkpoint is what is done when it is opened.
+type layer struct {
+	q    *quantParams // its weights are quantised; nil: as they are stored
+	half bool         // its features are rounded
+}
+
+// bare is the base under its layers.
+func bare(base step.Ref) (step.Ref, layer) {
+	var l layer
+	for {
+		st := base.Step()
+		if len(st.In) != 1 {
+			return base, l
+		}
+		switch p := st.Params.(type) {
+		case quantParams:
+			l.q = &p
+		case halfParams:
+			l.half = true
+		default:
+			return base, l
+		}
+		base = st.In[0]
 	}
-	return base, nil
 }
 
 // stored gives m, built from a config.json, the forms that this says its checkpoint has.

@@ -3,8 +3,8 @@
 package safetensors
 
 import (
+	"golang.org/x/sys/unix"
 	"os"
-	"syscall"
 )
 
 // forget drops the whole pages of bytes [from, to) of a mapped file. It only saves memory, so an error is no error.
@@ -12,6 +12,6 @@ func forget(mapped []byte, from, to int) {
 	page := os.Getpagesize()
 	from, to = (from+page-1)/page*page, to/page*page
 	if from < to {
-		_ = syscall.Madvise(mapped[from:to], syscall.MADV_DONTNEED)
+		_ = unix.Madvise(mapped[from:to], unix.MADV_DONTNEED)
 	}
 }

@@ -3,10 +3,12 @@ package train
 import (
 	"fmt"
 	"runtime"
+	"slices"
 
 	"lightbox/kernels/ops"
 	"lightbox/runtime/step"
 	"lightbox/stdlib/data"
+	"lightbox/stdlib/features"
 	"lightbox/stdlib/models/model"
 )
 
@@ -77,7 +79,7 @@ func costOf(s step.Step, c Config, what string, measure func(c Config, n, valid 
 	flops := first*u.first + max(0, float64(steps)-first)*u.again
 	flops += float64(evaluations(c, n, steps, valid)*valid) * u.valid
 	return step.Cost{FLOPs: flops, ReadBytes: float64(steps) * u.read, PeakBytes: u.Resident() + u.more(c, n, valid),
-		DiskBytes: u.disk, Note: fmt.Sprintf("%d steps of %d%s", steps, c.BatchSize*c.GradAccumSteps, note)}
+		DiskBytes: u.disk, Note: fmt.Sprintf("%d steps of %d%s", steps, c.BatchSize*c.GradAccumSteps, note) + u.kept(seen+valid)}
 }
 
 // shapes are those of the examples at which a plan looked.
@@ -97,24 +99,46 @@ type usage struct {
 	first, again   float64 // FLOPs of a step whose examples were not seen before, and of one whose examples were
 	valid          float64 // FLOPs of an example of "valid"
 	frozen         bool
-	item, sample   int64 // bytes of an example as it is kept, and as it is encoded
-	disk           int64 // bytes of the result
+	features       int64  // bytes of an image's features on disk; 0 where the vision tower trains
+	adapted        string // the first layer of the vision tower that an adapter changes
+	item, sample   int64  // bytes of an example as it is kept, and as it is encoded
+	disk           int64  // bytes of the result
 }
 
 // measure runs a few optimiser steps and an evaluation of the job on a model without memory, all examples being the sample.
 func measure(m model.Model, c Config, sample *model.Sample, n, valid int, build func(model.Model, *ops.Device) ([]*trainer, error)) (usage, error) {
 	var err error
+	apart := false // some member leaves the vision tower alone
 	u := usage{examples: max(1, min(n, c.BatchSize*c.GradAccumSteps))}
 	u.Estimate = model.Measure(m, func(m model.Model, on *ops.Meter) {
 		var crew []*trainer
 		if crew, err = build(m, on.Device); err != nil {
 			return
 		}
+		if apart = slices.ContainsFunc(crew, func(t *trainer) bool { return !t.member.Vision }); !apart {
+			u.adapted = features.Adapted(m)
+		}
 		u.rehearse(on, c, sample, n, valid, crew...)
 	})
 	u.item = itemBytes(m.Info(), len(sample.Pixels), len(sample.IDs), sample.Rows, u.frozen)
 	u.sample = itemBytes(m.Info(), len(sample.Pixels), len(sample.IDs), sample.Rows, false)
+	if apart && sample.Rows > 0 {
+		u.features = features.Size(m.Info(), sample.Rows)
+		if u.frozen {
+			u.sample = max(u.sample, u.item) // pixels, or mapped features
+		} else {
+			u.sample += u.features
+		}
+	}
 	return u, err
+}
+
+// kept says for a plan what becomes of the features of so many images.
+func (u usage) kept(images int) string {
+	if note := features.Plan(images, u.features, u.adapted); note != "" {
+		return "; " + note
+	}
+	return ""
 }
 
 // rehearse counts what the trainings do to memory that is not there.

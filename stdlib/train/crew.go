@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"lightbox/kernels/tensor"
+	"lightbox/stdlib/features"
 	"lightbox/stdlib/lora"
 )
 
@@ -42,6 +43,7 @@ func (c *crew) run() {
 	if err := c.begin(); err != nil {
 		c.fail(err)
 	}
+	defer c.train.disk.Close()
 	going := c.going()
 	if len(going) == 0 {
 		return
@@ -58,7 +60,8 @@ func (c *crew) run() {
 	batches := c.train.ahead(feed, micro(cfg, cfg.orderSeed(going[0].ctx), n, first, steps))
 	defer func() { // the encoder's goroutine must be gone before the model is used again
 		stop()
-		for range batches {
+		for b := range batches {
+			b.close()
 		}
 	}()
 	saved, wait := time.Now(), checkpointEvery
@@ -135,6 +138,9 @@ func (c *crew) begin() error {
 		c.logf("%d adapters train together", len(c.members))
 	}
 	if c.members[0].obj.captions {
+		if err := c.keepFeatures(); err != nil {
+			return err
+		}
 		for _, src := range []*source{c.train, c.valid} {
 			if err := src.survey(c.members[0].ctx, c.logf); err != nil {
 				return err
@@ -142,6 +148,21 @@ func (c *crew) begin() error {
 		}
 	}
 	return nil
+}
+
+// keepFeatures opens the disk's features where the vision tower is the base's own for all members.
+func (c *crew) keepFeatures() error {
+	if !slices.ContainsFunc(c.lora, func(m *lora.Member) bool { return !m.Vision }) {
+		if of := features.Adapted(c.train.m); of != "" {
+			c.logf("%s", features.Plan(0, 0, of))
+		}
+		return nil
+	}
+	c.lora.Even() // no adapter takes part yet
+	ctx := c.members[0].ctx
+	disk, err := features.Open(ctx, ctx.Step().In[0], c.train.m)
+	c.train.disk, c.valid.disk = disk, disk
+	return err
 }
 
 func (c *crew) logf(format string, a ...any) {
@@ -211,11 +232,12 @@ func (c *crew) step(some []*trainer, batches <-chan batch) error {
 		}
 		tokens += c.tokens(b)
 		group = append(group, b)
+		defer b.close()
 	}
 	losses := c.gradients(some, group, tokens)
 	images := 0
 	for _, b := range group {
-		images += b.images()
+		images += b.withImages()
 	}
 	for i, t := range some {
 		loss, norm := losses[i], t.opt.norm()
@@ -329,6 +351,7 @@ func (c *crew) evaluate(some []*trainer) error {
 		for i, part := range c.lossOf(some, b) {
 			sums[i] += part
 		}
+		b.close()
 	}
 	for i, t := range some {
 		t.evaluate(sums[i] / float64(tokens))

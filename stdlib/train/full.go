@@ -10,6 +10,7 @@ import (
 	"lightbox/kernels/tensor"
 	"lightbox/runtime/step"
 	"lightbox/stdlib/data"
+	"lightbox/stdlib/features"
 	"lightbox/stdlib/lora"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/text"
@@ -137,9 +138,9 @@ func captioning(m model.Model, c Config, training func() bool) objective {
 			members, samples := crew.share(some), b.samples()
 			base := func() *tensor.Tensor {
 				if src.frozen {
-					return b.features(m, tape)
+					return b.features(m, some[0].dev, tape)
 				}
-				return tape.Scope(func(...*tensor.Tensor) *tensor.Tensor { return m.Vision(samples, tape) })
+				return features.Vision(m, some[0].dev, samples, b.images(), tape)
 			}
 			in := &model.Batch{Samples: slices.Concat(slices.Repeat([][]*model.Sample{samples}, len(some))...), Tape: tape,
 				Checkpoint: c.GradientCheckpointing, Training: tape.Recording() && training()}

@@ -2,9 +2,11 @@ package train
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"lightbox/kernels/ops"
 	"lightbox/runtime/step"
@@ -53,8 +55,12 @@ var loraOp = &step.Op{Name: "train.LoRA", Version: "1", Seeded: true,
 			return errs
 		}
 		m, err := p.Skeleton()
+		var plan *lora.Plan
 		if err == nil {
-			_, err = lora.Resolve(m, p.LoRA)
+			plan, err = lora.Resolve(m, p.LoRA)
+		}
+		if err == nil && m.Info().HalfFeatures && plan.Touches(model.Vision) {
+			err = errors.New("the base's vision features are rounded (models.HalfFeatures), so nothing in its vision tower can be trained: choose Towers of lora.Config without model.Vision, or take the base as it is")
 		}
 		if err != nil {
 			errs = append(errs, err)
@@ -112,7 +118,11 @@ func costTogether(steps []step.Step) step.Cost {
 		return out, nil
 	})
 	if len(steps) > 1 && cost.Note != "" {
-		cost.Note += fmt.Sprintf(" for each of %d adapters", len(steps))
+		most, kept, _ := strings.Cut(cost.Note, "; ")
+		cost.Note = most + fmt.Sprintf(" for each of %d adapters", len(steps))
+		if kept != "" {
+			cost.Note += "; " + kept
+		}
 	}
 	return cost
 }

@@ -8,6 +8,7 @@ import (
 	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
 	"lightbox/stdlib/data"
+	"lightbox/stdlib/features"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/vision"
 )
@@ -20,17 +21,19 @@ type source struct {
 	prompt string
 	code   func(*vision.Image) (*model.Sample, error) // encodes images alone, in place of m
 
-	again  bool          // the examples are asked for more than once
-	frozen bool          // nothing in the vision tower trains: an image's features are kept instead of its pixels
-	kept   map[int]*item // encoded before; belongs to the goroutine that calls batch
-	bytes  int64         // held by kept
+	again  bool            // the examples are asked for more than once
+	frozen bool            // nothing in the vision tower trains: an image's features are kept instead of its pixels
+	disk   *features.Cache // of the model's features where frozen; nil: none
+	kept   map[int]*item   // encoded before; belongs to the goroutine that calls batch
+	bytes  int64           // held by kept
 }
 
 // An item is an encoded example.
 type item struct {
 	*model.Sample
-	keep     bool           // the source holds it; another epoch finds it again
-	features *tensor.Tensor // (rows, VisionHidden), once computed and kept; belongs to the training goroutine
+	keep     bool            // the source holds it; another epoch finds it again
+	image    *features.Image // what the disk knows of its features, until they are used
+	features *tensor.Tensor  // (rows, VisionHidden), once computed and kept; belongs to the training goroutine
 }
 
 // keptBytes bounds the memory for encoded examples of one split; those beyond it are encoded again each time.
@@ -55,32 +58,39 @@ func (s *source) encode(i int) (*item, error) {
 	if got, ok := s.kept[i]; ok {
 		return got, nil
 	}
-	ex := s.example(i)
-	im, err := s.r.Image(s.rows[i])
+	var info model.Info
+	if s.code == nil {
+		info = s.m.Info()
+	}
+	sample, image, err := s.disk.Encode(s.r, s.rows[i], s.sample(s.example(i)))
 	if err != nil {
 		return nil, err
 	}
-	var info model.Info
-	var sample *model.Sample
-	if s.code != nil {
-		sample, err = s.code(im)
-	} else {
-		info = s.m.Info()
-		sample, err = s.m.Encode(model.Input{Image: im, Prompt: ex.Ask(s.prompt), Target: ex.Caption})
-	}
-	if err != nil {
-		return nil, fmt.Errorf("example %s: %w", ex.ID, err)
-	}
-	if s.code == nil && sample.LossTokens() == 0 {
-		return nil, fmt.Errorf("example %s: its caption %q has no token to learn", ex.ID, ex.Caption)
-	}
-	out := &item{Sample: sample}
+	out := &item{Sample: sample, image: image}
 	if size := itemBytes(info, len(sample.Pixels), len(sample.IDs), sample.Rows, s.frozen); s.again && s.bytes+size <= keptBytes {
 		out.keep = true
 		s.kept[i] = out
 		s.bytes += size
 	}
 	return out, nil
+}
+
+// sample makes that of an example from its image.
+func (s *source) sample(ex data.Example) func(*vision.Image) (*model.Sample, error) {
+	return func(im *vision.Image) (sample *model.Sample, err error) {
+		if s.code != nil {
+			sample, err = s.code(im)
+		} else {
+			sample, err = s.m.Encode(model.Input{Image: im, Prompt: ex.Ask(s.prompt), Target: ex.Caption})
+		}
+		if err != nil {
+			return nil, fmt.Errorf("example %s: %w", ex.ID, err)
+		}
+		if s.code == nil && sample.LossTokens() == 0 {
+			return nil, fmt.Errorf("example %s: its caption %q has no token to learn", ex.ID, ex.Caption)
+		}
+		return sample, nil
+	}
 }
 
 // itemBytes is the memory that a kept example takes.
@@ -107,8 +117,17 @@ func (b batch) samples() []*model.Sample {
 	return out
 }
 
-// images counts the examples with images.
-func (b batch) images() int {
+// images are what the disk knows.
+func (b batch) images() []*features.Image {
+	out := make([]*features.Image, len(b.items))
+	for i, x := range b.items {
+		out[i] = x.image
+	}
+	return out
+}
+
+// withImages counts the examples with images.
+func (b batch) withImages() int {
 	n := 0
 	for _, x := range b.items {
 		if x.Images > 0 {
@@ -155,11 +174,15 @@ func (s *source) ahead(ctx context.Context, batches func(yield func([]int) bool)
 }
 
 // features is what the frozen vision tower gives for a batch, on the tape: (rows, VisionHidden), nil
-// without images. What was computed before is not computed again; the bits are those of one pass over the batch.
-func (b batch) features(m model.Model, tape *tensor.Tape) *tensor.Tensor {
+// without images. What was computed before, by this training or by another, is not computed again; the bits are those of
+// one pass over the batch.
+func (b batch) features(m model.Model, dev *tensor.Device, tape *tensor.Tape) *tensor.Tensor {
 	var samples []*model.Sample // without features yet
 	for _, x := range b.items {
-		if x.Images > 0 && x.features == nil {
+		if x.image.Known() && x.features == nil && x.keep {
+			x.take(x.image.Tensor(dev, nil))
+		}
+		if x.Images > 0 && x.features == nil && !x.image.Known() {
 			samples = append(samples, x.Sample)
 		}
 	}
@@ -174,22 +197,32 @@ func (b batch) features(m model.Model, tape *tensor.Tape) *tensor.Tensor {
 		case x.Images == 0:
 		case x.features != nil:
 			parts = append(parts, tape.Track(x.features))
+		case x.image.Known():
+			parts = append(parts, x.image.Tensor(dev, tape))
 		default:
 			rows := fresh.Rows(lo, lo+x.Rows)
 			lo += x.Rows
 			parts = append(parts, rows)
+			x.image.Save(rows)
 			if x.keep {
-				x.features, x.Pixels = ops.Copy(rows), nil
+				x.take(ops.Copy(rows))
 			}
 		}
 	}
-	switch len(parts) {
-	case 0:
-		return nil
-	case 1:
-		return parts[0]
+	return features.Join(parts)
+}
+
+// take keeps features for later epochs.
+func (x *item) take(rows *tensor.Tensor) {
+	x.features, x.Pixels = rows, nil
+	x.image.Close()
+}
+
+// close gives back what a batch that was used, or will not be, holds of the disk.
+func (b batch) close() {
+	for _, x := range b.items {
+		x.image.Close()
 	}
-	return ops.ConcatRows(parts...)
 }
 
 // order is the data order of one epoch: a pure function of seed and epoch, so that a resumed run sees the same.

@@ -6,6 +6,8 @@ package testmodel
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
@@ -188,11 +190,15 @@ type Runner struct {
 	Seed   uint64
 	Metric func(name string, step int64, v float64)
 	Log    func(line string)
+	Cache  string // where the steps' caches are; runners may share it; "": steps have none
 	dirs   map[step.Key]string
 }
 
 // NewRunner makes a Runner.
-func NewRunner(t testing.TB) *Runner { return &Runner{Dir: t.TempDir(), Seed: 1} }
+func NewRunner(t testing.TB) *Runner {
+	dir := t.TempDir()
+	return &Runner{Dir: dir, Seed: 1, Cache: filepath.Join(dir, "cache")}
+}
 
 // Run runs what ref needs and was not run yet, and gives ref's artifact.
 func (r *Runner) Run(ctx context.Context, ref step.Ref) (string, error) {
@@ -261,8 +267,16 @@ func (r *Runner) Together(ctx context.Context, refs ...step.Ref) []error {
 // context is what a step sees.
 func (r *Runner) context(ctx context.Context, x step.Ref) *step.Context {
 	scratch := r.Scratch(x)
-	return step.NewContext(ctx, step.Env{Step: x.Step(), Seed: r.Seed, Dirs: r.dirs, Metric: r.Metric, Log: r.Log,
-		Scratch: func() (string, error) { return scratch, os.MkdirAll(scratch, 0o755) }})
+	env := step.Env{Step: x.Step(), Seed: r.Seed, Dirs: r.dirs, Metric: r.Metric, Log: r.Log,
+		Scratch: func() (string, error) { return scratch, os.MkdirAll(scratch, 0o755) }}
+	if r.Cache != "" {
+		env.Cache = func(key string) (string, error) {
+			sum := sha256.Sum256([]byte(key))
+			dir := filepath.Join(r.Cache, hex.EncodeToString(sum[:8]))
+			return dir, os.MkdirAll(dir, 0o755)
+		}
+	}
+	return step.NewContext(ctx, env)
 }
 
 // Scratch is a step's scratch directory.

@@ -66,8 +66,10 @@ func (m *Model) encode(in model.Input) (*model.Sample, error) {
 			return nil, err
 		}
 		m.lay(s, place)
-		if s.Pixels, err = p.images.Process(in.Image); err != nil {
-			return nil, err
+		if in.Image.Pix != nil {
+			if s.Pixels, err = p.images.Process(in.Image); err != nil {
+				return nil, err
+			}
 		}
 	}
 	p.Tokenize(s, expanded, in.Target, checkpoint.Answer{Separator: " ", Special: p.AddsBOS(expanded), End: p.End})

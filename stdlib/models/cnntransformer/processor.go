@@ -51,11 +51,15 @@ func (p *processor) encode(in model.Input) (*model.Sample, error) {
 	if in.Image == nil {
 		return nil, model.ErrNoImage
 	}
-	pixels, err := p.image.Process(in.Image)
-	if err != nil {
-		return nil, err
+	size := p.cfg.Encoder.ImageSize
+	s := &model.Sample{Text: in.Prompt, Images: 1, Size: [2]int{size, size}, Rows: p.cfg.side() * p.cfg.side()}
+	if in.Image.Pix != nil {
+		pixels, err := p.image.Process(in.Image)
+		if err != nil {
+			return nil, err
+		}
+		s.Pixels, s.Size = pixels.Data, [2]int{pixels.H, pixels.W}
 	}
-	s := &model.Sample{Text: in.Prompt, Images: 1, Pixels: pixels.Data, Size: [2]int{pixels.H, pixels.W}, Rows: p.cfg.side() * p.cfg.side()}
 	separator := ""
 	if in.Prompt != "" {
 		separator = " "

@@ -136,11 +136,15 @@ func (p *processor) encode(in model.Input) (*model.Sample, error) {
 	}
 	s := &model.Sample{Text: prompt}
 	if in.Image != nil {
-		pixels, err := p.images.Process(in.Image)
-		if err != nil {
-			return nil, err
+		size := p.cfg.Vision.ImageSize
+		s.Images, s.Size, s.Rows = 1, [2]int{size, size}, p.cfg.rows()
+		if in.Image.Pix != nil {
+			pixels, err := p.images.Process(in.Image)
+			if err != nil {
+				return nil, err
+			}
+			s.Pixels, s.Size = pixels.Data, [2]int{pixels.H, pixels.W}
 		}
-		s.Images, s.Pixels, s.Size, s.Rows = 1, pixels.Data, [2]int{pixels.H, pixels.W}, p.cfg.rows()
 	}
 	a := checkpoint.Answer{Separator: " ", End: p.End}
 	if strings.HasSuffix(prompt, around) || prompt == p.bos {

@@ -98,8 +98,10 @@ func (p *processor) encode(in model.Input) (*model.Sample, error) {
 		if expanded, err = checkpoint.Expand(prompt, imageToken, expansion(l, p.cfg.viewTokens(p.images.View.Longest))); err != nil {
 			return nil, err
 		}
-		if s.Pixels, err = p.images.process(in.Image, l); err != nil {
-			return nil, err
+		if in.Image.Pix != nil {
+			if s.Pixels, err = p.images.process(in.Image, l); err != nil {
+				return nil, err
+			}
 		}
 		p.cfg.put(s, p.images.View.Longest, l)
 	}

@@ -56,9 +56,11 @@ func (r refusal) Error() string { return string(r) }
 
 // Input is what one example asks of a model.
 type Input struct {
-	Image  *vision.Image // nil: a prompt without an image
-	Prompt string        // the user's words, without image marker or template
-	Target string        // the answer to learn or to score; "" leaves the prompt open for generation
+	// Image is what the prompt shows; nil: nothing. One whose Pix is nil tells its size alone, where its features are known:
+	// the sample has no Pixels then, and is otherwise the same.
+	Image  *vision.Image
+	Prompt string // the user's words, without image marker or template
+	Target string // the answer to learn or to score; "" leaves the prompt open for generation
 }
 
 // Sample is an Input in the model's own terms. It lives on the host and can be
@@ -68,7 +70,7 @@ type Sample struct {
 	IDs    []int32   // token ids, image placeholders already repeated
 	Labels []int32   // parallel to IDs: the id itself where it is to be learnt, Ignore elsewhere; NOT shifted
 	Images int       // number of images
-	Pixels []float32 // what the image processor gives, in the family's own order: of one view (3, H, W)
+	Pixels []float32 // what the image processor gives, in the family's own order: of one view (3, H, W); nil of a known image
 	Size   [2]int    // H, W of one view in Pixels; 0, 0 where the family gives patches instead
 	Rows   int       // rows that Vision gives for this sample's images
 	Extra  any       // what a family needs besides (grids, masks), immutable; nil for LLaVA
@@ -148,6 +150,7 @@ type Info struct {
 	Hidden        int            // C of the decoder
 	Vocab         int            // V
 	VisionHidden  int            // columns of Vision's rows
+	HalfFeatures  bool           // Vision's rows are numbers of bfloat16 (models.HalfFeatures)
 	ImageTokens   int            // placeholder tokens of an image of ImageSize; Blank tells those of any other
 	ImageSize     [2]int         // width and height of a usual image, for estimates: 512, 512 where any size is taken
 	Context       int            // tokens that fit, 0 if unbounded

@@ -50,7 +50,7 @@ type wide struct{ Model }
 
 func (w wide) Info() Info {
 	i := w.Model.Info()
-	i.DType = "float32"
+	i.DType, i.HalfFeatures = "float32", false
 	return i
 }
 

@@ -81,8 +81,10 @@ func (p *processor) encode(in model.Input) (*model.Sample, error) {
 		s.Text = marker
 		s.IDs = slices.Repeat(s.IDs, 1+n)
 		size := p.cfg.Vision.CropSize
-		var g Grid
-		s.Pixels, g = p.cfg.process(in.Image)
+		_, _, g := p.cfg.plan(in.Image.W, in.Image.H)
+		if in.Image.Pix != nil {
+			s.Pixels, g = p.cfg.process(in.Image)
+		}
 		s.Images, s.Size, s.Rows, s.Extra = 1, [2]int{size, size}, n, g
 	}
 	for _, part := range p.prompt(in.Prompt, in.Image != nil) {

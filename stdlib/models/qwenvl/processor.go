@@ -58,7 +58,10 @@ func (p *processor) encode(in model.Input) (*model.Sample, error) {
 	s := &model.Sample{Text: prompt}
 	expanded := prompt
 	if in.Image != nil {
-		pixels, g, err := p.image.process(in.Image)
+		g, err := p.image.grid(in.Image.W, in.Image.H)
+		if err == nil && in.Image.Pix != nil {
+			s.Pixels, g, err = p.image.process(in.Image)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -66,7 +69,7 @@ func (p *processor) encode(in model.Input) (*model.Sample, error) {
 		if expanded, err = checkpoint.Expand(prompt, p.marker, strings.Repeat(p.marker, n)); err != nil {
 			return nil, err
 		}
-		s.Images, s.Pixels, s.Rows, s.Extra = 1, pixels, n, g
+		s.Images, s.Rows, s.Extra = 1, n, g
 	}
 	p.Tokenize(s, expanded, in.Target, checkpoint.Answer{Special: p.AddsBOS(expanded), End: p.end})
 	return s, checkpoint.Fits(s, p.cfg.Text.MaxPositionEmbeddings, "max_position_embeddings")
