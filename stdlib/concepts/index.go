@@ -24,6 +24,7 @@ type index struct {
 	lists  map[gram]int32 // trigram to its list
 	starts []uint32       // list k is ranks[starts[k]:starts[k+1]]
 	ranks  []uint32       // ascending in every list
+	parts  []byte         // of list k: bit r%8 of parts[k*manyBits+maskBit(n)] is set when it holds the name of rank r and size n
 	masks  []uint64       // of a list: bit maskBit(n) is set when it holds a name of size n
 	bySize []uint32       // names of size n are [bySize[n], bySize[n+1])
 	ids    []int32        // rank to the number that the name was given with
@@ -46,8 +47,14 @@ func (g gram) place() int {
 	return int((a*manyASCII+b)*manyASCII + c)
 }
 
-// tabulate fills the table from lists.
+// tabulate fills the table from lists, and the masks from their parts.
 func (x *index) tabulate() *index {
+	x.masks = make([]uint64, len(x.parts)/manyBits)
+	for i, p := range x.parts {
+		if p != 0 {
+			x.masks[i/manyBits] |= 1 << (i % manyBits)
+		}
+	}
 	x.ascii = slices.Repeat([]int32{-1}, manyASCII*manyASCII*manyASCII)
 	for g, k := range x.lists {
 		if at := g.place(); at >= 0 {
@@ -104,22 +111,24 @@ func newIndex(n int, name func(i int) string) *index {
 		x.starts[k+1] = x.starts[k] + c
 	}
 	x.ranks = make([]uint32, x.starts[len(counts)])
-	x.masks = make([]uint64, len(counts))
+	x.parts = make([]byte, manyBits*len(counts))
 	fill := slices.Clone(x.starts)
 	for rank, id := range x.ids {
 		grams = indexed(grams[:0], name(int(id)))
 		for _, g := range unique(grams) {
 			k := x.lists[g]
 			x.ranks[fill[k]] = uint32(rank)
-			x.masks[k] |= 1 << maskBit(int(sizes[id]))
+			x.parts[int(k)*manyBits+maskBit(int(sizes[id]))] |= 1 << (rank % 8)
 			fill[k]++
 		}
 	}
 	return x.tabulate()
 }
 
-// maskBit is the bit of a size: two sizes share one, and all large ones the last.
-func maskBit(size int) int { return min(size/2, 63) }
+// maskBit is the bit of a size: all large ones have the last.
+func maskBit(size int) int { return min(size, manyBits-1) }
+
+const manyBits = 64
 
 // unique sorts grams and drops repetitions, in place.
 func unique(grams []gram) []gram {
@@ -132,6 +141,7 @@ type finder struct {
 	asked   asked
 	demands []*demand // of queries of so many trigrams; nil where none was asked
 	grams   []gram
+	lists   []int32 // of those trigrams that have one
 	posts   []post
 	byLen   []post
 	cands   []cand
@@ -155,15 +165,17 @@ type cand struct {
 }
 
 // find returns the numbers of the names that are similar enough to the query. It
-// looks at the sizes that share a bit of the masks together, and only at those of
-// which enough lists hold any name.
+// looks only at those sizes of which enough lists hold any name, all large ones
+// together.
 func (f *finder) find(x *index, query string, m Measure, alpha float64) []int32 {
 	f.grams = indexed(f.grams[:0], query)
 	q := len(f.grams)
 	want := f.demand(x, q, m, alpha)
 	var have tally
+	f.lists = f.lists[:0]
 	for _, g := range f.grams {
 		if k := x.list(g); k >= 0 {
+			f.lists = append(f.lists, k)
 			have.add(x.masks[k])
 		}
 	}
@@ -171,16 +183,49 @@ func (f *finder) find(x *index, query string, m Measure, alpha float64) []int32 
 	if bits == 0 {
 		return nil
 	}
-	f.gather(x)
 	var out []int32
-	for ; bits != 0; bits &= bits - 1 {
+	for gathered := false; bits != 0; bits &= bits - 1 {
 		bit := mathbits.TrailingZeros64(bits)
 		lo, hi := want.sizes(bit)
-		f.count(x, bit, m.least(q, lo, alpha), x.bySize[lo], x.bySize[hi+1])
+		least := m.least(q, lo, alpha)
+		if q <= mostTallied && !f.inPart(x, bit, least) {
+			continue
+		}
+		if !gathered {
+			f.gather(x)
+			gathered = true
+		}
+		f.count(x, bit, least, x.bySize[lo], x.bySize[hi+1])
 		out = f.ordered(out, x, q, m, alpha)
 	}
 	return out
 }
+
+// inPart reports whether so many lists hold names that have a bit and are of one
+// part. The names of a size are dealt out to eight parts: a trigram that some of a
+// hundred names have, a dozen are often without.
+func (f *finder) inPart(x *index, bit, least int) bool {
+	counts := uint64(0) // eight, of a byte each
+	for _, k := range f.lists {
+		counts += spread[x.parts[int(k)*manyBits+bit]]
+	}
+	for ; counts != 0; counts >>= 8 {
+		if int(counts&0xff) >= least {
+			return true
+		}
+	}
+	return false
+}
+
+// spread has a byte of 0 or 1 for every bit of a number.
+var spread = func() (s [256]uint64) {
+	for n := range s {
+		for i := range 8 {
+			s[n] |= uint64(n>>i&1) << (8 * i)
+		}
+	}
+	return s
+}()
 
 // gather looks the lists of f.grams up: f.posts are in the order of the trigrams,
 // f.byLen those that hold anything, by length.

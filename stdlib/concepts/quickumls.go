@@ -131,7 +131,7 @@ type quickUMLS struct {
 	ok   []bool
 	f    finder
 	toks *tokenizer
-	memo map[string][]Match // spans that were looked up, without their positions
+	memo map[string][]Match // spans that names are similar to, without their positions
 	x1   []gram
 	x2   []gram
 
@@ -312,8 +312,12 @@ func (q *quickUMLS) lookup(span string) []Match {
 	case !q.opts.KeepUppercase && isUpperCase(s):
 		s = lower(s)
 	}
+	ids := q.f.find(q.x, decompose(s), q.opts.Similarity, q.opts.Threshold)
+	if len(ids) == 0 { // most spans, few of which come again
+		return nil
+	}
 	var found []Match
-	for i, id := range q.f.find(q.x, decompose(s), q.opts.Similarity, q.opts.Threshold) {
+	for i, id := range ids {
 		if i == 0 {
 			q.x1 = unique(compared(q.x1[:0], s))
 		}

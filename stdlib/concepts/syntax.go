@@ -174,9 +174,8 @@ type lexeme struct {
 }
 
 func newLexeme(word string) *lexeme {
-	l := &lexeme{POS: tag(word), length: utf8.RuneCountInString(word), ascii: true}
+	l := &lexeme{POS: tag(word), length: utf8.RuneCountInString(word), ascii: isASCII(word)}
 	for i := range len(word) {
-		l.ascii = l.ascii && word[i] < utf8.RuneSelf
 		l.lower = l.lower || 'a' <= word[i] && word[i] <= 'z'
 	}
 	stop := isStopWord()[word]

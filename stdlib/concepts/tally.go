@@ -71,12 +71,9 @@ func (d *demand) met(have *tally) uint64 {
 
 // sizes is the range of the sizes that have a bit.
 func (d *demand) sizes(bit int) (lo, hi int) {
-	lo, hi = d.lo, d.hi
-	if lo < 2*bit {
-		lo = 2 * bit
-	}
+	lo, hi = max(d.lo, bit), d.hi
 	if maskBit(hi) > bit {
-		hi = 2*bit + 1
+		hi = bit
 	}
 	return lo, hi
 }
