@@ -5,11 +5,16 @@ package recipes_test
 import (
 	"lightbox/recipes/adapters"
 	"lightbox/recipes/audit"
+	"lightbox/recipes/cases"
+	"lightbox/recipes/comparison"
+	"lightbox/recipes/dataset"
+	"lightbox/recipes/modality"
 	"lightbox/recipes/models"
 	"lightbox/recipes/pretrain_tiny"
 	"lightbox/recipes/quickstart"
 	"lightbox/recipes/radsample"
 	"lightbox/recipes/score"
+	"lightbox/recipes/strategies"
 )
 
 var compiled = map[string]map[string]any{
@@ -23,6 +28,39 @@ var compiled = map[string]map[string]any{
 		"Figure9":           audit.Figure9,
 		"Figure9Recomputed": audit.Figure9Recomputed,
 		"Table4":            audit.Table4,
+	},
+	"cases": {
+		"Components":          cases.Components,
+		"Farthest":            cases.Farthest,
+		"Figure10":            cases.Figure10,
+		"Figure11":            cases.Figure11,
+		"Nearest":             cases.Nearest,
+		"PublishedComponents": cases.PublishedComponents,
+		"Table6":              cases.Table6,
+		"Table7":              cases.Table7,
+	},
+	"comparison": {
+		"Figure8": comparison.Figure8,
+		"Figure9": comparison.Figure9,
+		"Table4":  comparison.Table4,
+	},
+	"dataset": {
+		"ByModality":  dataset.ByModality,
+		"Captions":    dataset.Captions,
+		"Figure1":     dataset.Figure1,
+		"Images":      dataset.Images,
+		"Lengths":     dataset.Lengths,
+		"Repetitions": dataset.Repetitions,
+		"Splits":      dataset.Splits,
+		"Table1":      dataset.Table1,
+		"Tokens":      dataset.Tokens,
+	},
+	"modality": {
+		"Ablation":        modality.Ablation,
+		"Classifier":      modality.Classifier,
+		"Confusion":       modality.Confusion,
+		"ConfusionMatrix": modality.ConfusionMatrix,
+		"Table5":          modality.Table5,
 	},
 	"models": {
 		"Table2": models.Table2,
@@ -41,5 +79,11 @@ var compiled = map[string]map[string]any{
 		"Coloured":   score.Coloured,
 		"Components": score.Components,
 		"Table":      score.Table,
+	},
+	"strategies": {
+		"Budgets":    strategies.Budgets,
+		"Figure6":    strategies.Figure6,
+		"Figure7":    strategies.Figure7,
+		"Strategies": strategies.Strategies,
 	},
 }

@@ -32,6 +32,7 @@ Ctrl-C stops at the next checkpoint; the same command goes on from there.`,
 			if err != nil {
 				return err
 			}
+			o.Only = c.only
 			s, err := session.Open(cmd.Context(), o)
 			if err != nil {
 				return err
@@ -169,6 +170,7 @@ func (c *cli) planCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			o.Only = c.only
 			s, err := session.Open(cmd.Context(), o)
 			if err != nil {
 				return err

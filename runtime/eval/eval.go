@@ -19,6 +19,7 @@ import (
 	"maps"
 	"reflect"
 	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -40,6 +41,7 @@ type Options struct {
 	Params   map[string]string // values given by --set; checked against the recipe's declarations
 	Rehearse bool              // every model tiny, every set small: joins the plan keys
 	Deadline time.Duration     // 0: Deadline
+	Only     []string          // vars whose steps are wanted: what steps behind others carry is no error; none: all
 }
 
 // Result holds the values of a recipe's vars.
@@ -47,6 +49,20 @@ type Result struct {
 	Recipe *recipe.Recipe
 	Values []Value // in the order of the file
 	Took   time.Duration
+}
+
+// Wanted are the values of these vars, or all where none is named. A name that is no var's is passed over.
+func (r *Result) Wanted(only []string) []Value {
+	if len(only) == 0 {
+		return r.Values
+	}
+	var out []Value
+	for _, v := range r.Values {
+		if slices.Contains(only, v.Var.Name) {
+			out = append(out, v)
+		}
+	}
+	return out
 }
 
 // Value is one var's value.
@@ -110,7 +126,7 @@ func Run(ctx context.Context, r *recipe.Recipe, o Options) (*Result, error) {
 			res.Values = append(res.Values, Value{v, val})
 		}
 	}
-	s.stepErrors(res.Values)
+	s.stepErrors(res.Wanted(o.Only))
 	res.Took = time.Since(start)
 	if len(s.errs) > 0 {
 		return res, s.errs.Sorted()
@@ -331,7 +347,7 @@ func (s *session) stepErrors(values []Value) {
 			visit(in)
 		}
 		for _, err := range r.Errors() {
-			e := &recipe.Error{Pos: token.Position{Filename: s.recipe.Path}, Var: st.Var, Msg: err.Error()}
+			e := &recipe.Error{Pos: token.Position{Filename: s.recipe.Path}, Var: st.Var, Msg: err.Error(), Fix: step.Remedies(err)}
 			var se *step.Error
 			if errors.As(err, &se) {
 				e.Msg = se.Err.Error()

@@ -3,6 +3,7 @@ package recipe
 import (
 	"fmt"
 	"go/token"
+	"slices"
 	"sort"
 	"strings"
 	"unicode/utf8"
@@ -16,6 +17,7 @@ type Error struct {
 	Hint string         // what to do about it; may be empty
 	Line string         // the source line
 	Len  int            // bytes the caret underlines from Pos; at least 1 is drawn
+	Fix  []string       // commands that mend it
 }
 
 // Error is the one-line form: file:line:col: var x: message (hint).
@@ -60,17 +62,27 @@ func (e *Error) Snippet() string {
 // Errors are all the errors of a recipe, in the order of the file.
 type Errors []*Error
 
-// Error shows every error with its snippet.
+// Error shows every error with its snippet, which errors of one place share, and what mends them where that is more than
+// one command.
 func (es Errors) Error() string {
 	var b strings.Builder
+	var fixes []string
 	for i, e := range es {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
 		b.WriteString(e.Error())
-		if s := e.Snippet(); s != "" {
+		if s := e.Snippet(); s != "" && (i+1 == len(es) || es[i+1].Snippet() != s) {
 			b.WriteString("\n" + strings.TrimSuffix(s, "\n"))
 		}
+		for _, f := range e.Fix {
+			if !slices.Contains(fixes, f) {
+				fixes = append(fixes, f)
+			}
+		}
+	}
+	if len(fixes) > 1 {
+		b.WriteString("\nall that is missing and can be downloaded:\n  " + strings.Join(fixes, "\n  "))
 	}
 	return b.String()
 }

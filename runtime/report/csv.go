@@ -7,29 +7,26 @@ import (
 	"lightbox/runtime/view"
 )
 
-// CSV writes a table's records (view.Table.Full) where it has them, and otherwise
-// its texts as they are shown: one header line (names of
-// spanning cells stand before those of their columns), then every row. A table
-// with group headings gets the heading as a first column. Marks and notes are
-// not in it.
-func CSV(w io.Writer, t view.Table) error {
+// CSV writes a table's Records.
+func CSV(w io.Writer, t view.Table) error { return csv.NewWriter(w).WriteAll(Records(t)) }
+
+// Records are a table's records (view.Table.Full) where it has them, and otherwise its texts as they are shown: one header
+// line (names of spanning cells stand before those of their columns), then every row. A table with group headings gets the
+// heading as a first column. Marks and notes are not in them.
+func Records(t view.Table) [][]string {
 	if t.Full != nil {
-		out := csv.NewWriter(w)
-		return out.WriteAll(t.Full)
+		return t.Full
 	}
 	grouped := false
 	for _, r := range t.Rows {
 		grouped = grouped || r.Group
 	}
 	n := columnsOf(t)
-	out := csv.NewWriter(w)
 	head := heads(t)
 	if grouped {
 		head = append([]string{"group"}, head...)
 	}
-	if err := out.Write(head); err != nil {
-		return err
-	}
+	out := [][]string{head}
 	group := ""
 	for _, r := range t.Rows {
 		if r.Group {
@@ -51,10 +48,7 @@ func CSV(w io.Writer, t view.Table) error {
 		for ; used < n; used++ {
 			rec = append(rec, "")
 		}
-		if err := out.Write(rec); err != nil {
-			return err
-		}
+		out = append(out, rec)
 	}
-	out.Flush()
-	return out.Error()
+	return out
 }

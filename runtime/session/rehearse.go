@@ -3,6 +3,7 @@ package session
 import (
 	"strings"
 
+	"lightbox/runtime/report"
 	"lightbox/runtime/view"
 )
 
@@ -26,12 +27,10 @@ func rehearsed(v view.View) view.View {
 			v.Title = strings.TrimSpace(rehearsalMark + " " + v.Title)
 		}
 		v.Footer = append([]string{rehearsalNote}, v.Footer...)
-		if len(v.Full) > 0 {
-			full := make([][]string, len(v.Full))
-			for i, line := range v.Full {
-				full[i] = append(append([]string{}, line...), rehearsalMark)
-			}
-			v.Full = full
+		full := report.Records(v)
+		v.Full = make([][]string, len(full))
+		for i, line := range full {
+			v.Full[i] = append(append([]string{}, line...), rehearsalMark)
 		}
 		return v
 	case view.Figure:

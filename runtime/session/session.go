@@ -38,6 +38,7 @@ type Options struct {
 	Out          string            // --out; "" is out/<recipe> beside it
 	Device       string            // --device; "" is the recipe's
 	Threads      int               // 0: one per processor
+	Only         []string          // vars that will be run or planned: steps behind others need not be in order; none: all
 	IgnoreMemory bool
 	Rehearse     bool      // tiny random models, a handful of drawn examples; no lock file
 	Command      string    // what the user typed, to resume with
@@ -83,7 +84,7 @@ func OpenRecipe(ctx context.Context, r *recipe.Recipe, o Options) (*Session, err
 	for _, w := range r.Warnings {
 		fmt.Fprintf(o.Progress, "warning: %v\n", w)
 	}
-	values, evalErr := eval.Run(ctx, r, eval.Options{Params: o.Set, Rehearse: o.Rehearse})
+	values, evalErr := eval.Run(ctx, r, eval.Options{Params: o.Set, Rehearse: o.Rehearse, Only: o.Only})
 	if values == nil {
 		return nil, evalErr
 	}
@@ -96,7 +97,7 @@ func OpenRecipe(ctx context.Context, r *recipe.Recipe, o Options) (*Session, err
 		return nil, err
 	}
 	var refs []step.Ref
-	for _, v := range values.Values {
+	for _, v := range values.Wanted(o.Only) {
 		refs = append(refs, v.Refs()...)
 	}
 	err = s.Exec.Check(refs)
@@ -231,7 +232,7 @@ func (s *Session) locate(err error) error {
 			out = append(out, &recipe.Error{Pos: token.Position{Filename: s.Recipe.Path}, Msg: err.Error()})
 			continue
 		}
-		e := &recipe.Error{Pos: position(se.Pos), Var: se.Var, Msg: se.Op + ": " + se.Err.Error(), Len: len(se.Var)}
+		e := &recipe.Error{Pos: position(se.Pos), Var: se.Var, Msg: se.Op + ": " + se.Err.Error(), Len: len(se.Var), Fix: step.Remedies(err)}
 		if e.Pos.Filename == "" {
 			e.Pos.Filename = s.Recipe.Path
 		}

@@ -25,6 +25,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Key is a SHA-256 that names a step (plan key) or an artifact.
@@ -68,6 +69,11 @@ type Op struct {
 	// Files names the external files (absolute paths) whose content the
 	// artifact depends on. May be nil.
 	Files func(Step) ([]string, error)
+	// RestsOn says what kind of thing the artifact is where results rest on it
+	// ("weights", "adapter", "dictionary", "captions"), and what people call it; a name of ""
+	// is the recipe's variable, a kind of "" nothing worth naming. Tables name it
+	// in their footers, with a hash. May be nil.
+	RestsOn func(Step) (kind, name string)
 	// Cost estimates the work. May be nil: negligible.
 	Cost func(Step) Cost
 	// Run writes the artifact's files into dir. It returns ctx.Err() when it
@@ -155,6 +161,26 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
+// Remedy is an error that knows the command which mends it: what is missing and can be downloaded.
+type Remedy interface{ Remedy() string }
+
+// Remedies are the commands that the errors in err's tree know, in order.
+func Remedies(err error) []string {
+	var out []string
+	if r, ok := err.(Remedy); ok {
+		out = append(out, r.Remedy())
+	}
+	switch x := err.(type) {
+	case interface{ Unwrap() error }:
+		out = append(out, Remedies(x.Unwrap())...)
+	case interface{ Unwrap() []error }:
+		for _, e := range x.Unwrap() {
+			out = append(out, Remedies(e)...)
+		}
+	}
+	return out
+}
+
 // New makes a step. It never panics: whatever is wrong is carried by the Ref
 // (Errors) and reported with the whole plan. params must not be modified
 // afterwards.
@@ -163,7 +189,7 @@ func New(op *Op, params any, in ...Ref) Ref {
 }
 
 // Bad makes a Ref that carries only errors: for a verb whose arguments make
-// no step possible.
+// no step possible. Two with different errors are different steps.
 func Bad(op *Op, errs ...error) Ref {
 	if len(errs) == 0 {
 		errs = []error{errors.New("not a usable step")}
@@ -202,6 +228,11 @@ func build(op *Op, params any, errs []error, in []Ref) Ref {
 		n.volatile = n.volatile || r.Volatile()
 		if !r.Valid() {
 			fail(fmt.Errorf("input %d is no step (an empty handle was passed)", i+1))
+		}
+	}
+	for _, err := range errs {
+		for _, c := range []*[]byte{&canonical, &masked, &whole} {
+			*c = append(slices.Clone(*c), err.Error()...)
 		}
 	}
 	n.key = planKey(n.step, canonical, Ref.Key)

@@ -3,6 +3,7 @@ package step
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"sync"
@@ -248,5 +249,29 @@ func TestFileRef(t *testing.T) {
 	}
 	if _, err := Place("phantom:1"); err == nil {
 		t.Error("no file was placed")
+	}
+}
+
+type remedy struct{ error }
+
+func (remedy) Remedy() string { return "mend it" }
+
+func TestBadStepsDiffer(t *testing.T) {
+	op := &Op{Name: "test.bad", Version: "1"}
+	a, b, again := Bad(op, errors.New("no a")), Bad(op, errors.New("no b")), Bad(op, errors.New("no a"))
+	n := 0
+	Walk([]Ref{a, b, again}, func(Ref) { n++ })
+	if n != 2 {
+		t.Errorf("%d steps in error; want 2", n)
+	}
+}
+
+func TestRemedies(t *testing.T) {
+	err := fmt.Errorf("system: %w", errors.Join(errors.New("x"), &Error{Err: fmt.Errorf("y: %w", remedy{errors.New("z")})}))
+	if got := Remedies(err); len(got) != 1 || got[0] != "mend it" {
+		t.Errorf("%q", got)
+	}
+	if got := Remedies(errors.New("x")); len(got) != 0 {
+		t.Errorf("%q", got)
 	}
 }

@@ -10,6 +10,7 @@ import (
 func table_lightbox_stdlib_inspect() members {
 	return members{
 		"Forward": reflect.ValueOf(inspect.Forward),
+		"Lengths": reflect.ValueOf(inspect.Lengths),
 		"Options": reflect.ValueOf((*inspect.Options)(nil)),
 		"Pass":    reflect.ValueOf((*inspect.Pass)(nil)),
 	}

@@ -11,6 +11,7 @@ func table_lightbox_stdlib_modality() members {
 	return members{
 		"Classifier":    reflect.ValueOf((*modality.Classifier)(nil)),
 		"Confusion":     reflect.ValueOf((*modality.Confusion)(nil)),
+		"Falsehood":     reflect.ValueOf((*modality.Falsehood)(nil)),
 		"Probe":         reflect.ValueOf(modality.Probe),
 		"Prober":        reflect.ValueOf((*modality.Prober)(nil)),
 		"ResNet":        reflect.ValueOf(modality.ResNet),
@@ -18,5 +19,6 @@ func table_lightbox_stdlib_modality() members {
 		"ResNetOptions": reflect.ValueOf((*modality.ResNetOptions)(nil)),
 		"True":          reflect.ValueOf(modality.True),
 		"Truth":         reflect.ValueOf((*modality.Truth)(nil)),
+		"Wrong":         reflect.ValueOf(modality.Wrong),
 	}
 }

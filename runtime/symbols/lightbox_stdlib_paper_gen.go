@@ -12,6 +12,7 @@ func table_lightbox_stdlib_paper() members {
 		"Audit":      reflect.ValueOf(paper.Audit),
 		"Audited":    reflect.ValueOf((*paper.Audited)(nil)),
 		"Budgets":    reflect.ValueOf(paper.Budgets),
+		"Cases":      reflect.ValueOf(paper.Cases),
 		"Strategies": reflect.ValueOf(paper.Strategies),
 		"Table":      reflect.ValueOf((*paper.Table)(nil)),
 		"Table1":     reflect.ValueOf(paper.Table1),

@@ -12,6 +12,7 @@ func table_lightbox_stdlib_plot() members {
 		"Axes":      reflect.ValueOf(plot.Axes),
 		"Bars":      reflect.ValueOf(plot.Bars),
 		"Baseline":  reflect.ValueOf(plot.Baseline),
+		"Bins":      reflect.ValueOf(plot.Bins),
 		"Caption":   reflect.ValueOf(plot.Caption),
 		"Confusion": reflect.ValueOf(plot.Confusion),
 		"Curves":    reflect.ValueOf(plot.Curves),
@@ -19,6 +20,7 @@ func table_lightbox_stdlib_plot() members {
 		"Fit":       reflect.ValueOf(plot.Fit),
 		"Group":     reflect.ValueOf(plot.Group),
 		"Height":    reflect.ValueOf(plot.Height),
+		"Histogram": reflect.ValueOf(plot.Histogram),
 		"LogY":      reflect.ValueOf(plot.LogY),
 		"Name":      reflect.ValueOf(plot.Name),
 		"Option":    reflect.ValueOf((*plot.Option)(nil)),
@@ -27,5 +29,6 @@ func table_lightbox_stdlib_plot() members {
 		"Smooth":    reflect.ValueOf(plot.Smooth),
 		"Sorted":    reflect.ValueOf(plot.Sorted),
 		"Title":     reflect.ValueOf(plot.Title),
+		"Upto":      reflect.ValueOf(plot.Upto),
 	}
 }

@@ -14,6 +14,7 @@ func table_lightbox_stdlib_table() members {
 		"Change":        reflect.ValueOf(table.Change),
 		"Columns":       reflect.ValueOf(table.Columns),
 		"Components":    reflect.ValueOf(table.Components),
+		"Describe":      reflect.ValueOf(table.Describe),
 		"Difference":    reflect.ValueOf(table.Difference),
 		"Digits":        reflect.ValueOf(table.Digits),
 		"Evaluator":     reflect.ValueOf(table.Evaluator),

@@ -15,6 +15,7 @@ func table_lightbox_stdlib_train() members {
 		"AdamW":          reflect.ValueOf(train.AdamW),
 		"AdamW8bit":      reflect.ValueOf(train.AdamW8bit),
 		"Attributes":     reflect.ValueOf(train.Attributes),
+		"Budget":         reflect.ValueOf(train.Budget),
 		"Config":         reflect.ValueOf((*train.Config)(nil)),
 		"Constant":       reflect.ValueOf(train.Constant),
 		"Cosine":         reflect.ValueOf(train.Cosine),

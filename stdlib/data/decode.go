@@ -8,12 +8,19 @@ import (
 	"sync/atomic"
 
 	"lightbox/runtime/step"
+	"lightbox/stdlib/vision"
 )
 
 // decodeAll decodes every image once, so that a broken one is found while reading and not hours later.
 func (rd *reading) decodeAll(ctx *step.Context) error {
 	errs := make([]error, len(rd.examples))
-	if err := eachImage(ctx, rd.examples, func(i int, err error) { errs[i] = err }); err != nil {
+	open := func(i int) (*vision.Image, error) {
+		if ref := rd.examples[i].Image; ref != "" {
+			return OpenImage(ref)
+		}
+		return nil, nil
+	}
+	if err := eachImage(ctx, len(rd.examples), open, func(i int, _ *vision.Image, err error) { errs[i] = err }); err != nil {
 		return err
 	}
 	rd.dropped = map[int]bool{}
@@ -28,21 +35,21 @@ func (rd *reading) decodeAll(ctx *step.Context) error {
 
 func firstOf(err error) string { line, _, _ := strings.Cut(err.Error(), "\n"); return line }
 
-// eachImage decodes all images on all cores and reports each one's error or nil; done runs concurrently.
-func eachImage(ctx *step.Context, examples []Example, done func(i int, err error)) error {
+// eachImage opens n images on all cores, one at a time on each, and hands over each one or its error; done runs
+// concurrently.
+func eachImage(ctx *step.Context, n int, open func(i int) (*vision.Image, error), done func(i int, im *vision.Image, err error)) error {
 	var next, finished atomic.Int64
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
 			for ctx.Err() == nil {
 				i := int(next.Add(1)) - 1
-				if i >= len(examples) {
+				if i >= n {
 					return
 				}
-				if examples[i].Image != "" {
-					done(i, decodes(examples[i].Image))
-				}
-				ctx.Progress(finished.Add(1), int64(len(examples)), "images decoded")
+				im, err := guarded(i, open)
+				done(i, im, err)
+				ctx.Progress(finished.Add(1), int64(n), "images decoded")
 			}
 		})
 	}
@@ -50,13 +57,12 @@ func eachImage(ctx *step.Context, examples []Example, done func(i int, err error
 	return ctx.Err()
 }
 
-// decodes is nil where the image can be read; a decoder's panic on hostile bytes is an error like any other.
-func decodes(ref string) (err error) {
+// guarded opens an image; a decoder's panic on hostile bytes is an error like any other.
+func guarded(i int, open func(i int) (*vision.Image, error)) (im *vision.Image, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("image %s: %v", ref, p)
+			im, err = nil, fmt.Errorf("image: %v", p)
 		}
 	}()
-	_, err = OpenImage(ref)
-	return err
+	return open(i)
 }

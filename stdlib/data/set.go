@@ -94,7 +94,7 @@ var whereOp = &step.Op{Name: "data.where", Version: "1",
 		}
 		return nil
 	},
-	Run: derived(func(_ *step.Context, p whereParams, meta *Meta, in []Example) ([]Example, error) {
+	Run: derived(func(ctx *step.Context, p whereParams, meta *Meta, in []Example) ([]Example, error) {
 		program, err := compileWhere(p.Expr)
 		if err != nil {
 			return nil, err
@@ -108,6 +108,10 @@ var whereOp = &step.Op{Name: "data.where", Version: "1",
 			if keep.(bool) {
 				out = append(out, ex)
 			}
+		}
+		if len(out) == 0 && ctx.Rehearse && len(in) > 0 {
+			ctx.Logf("filter %q leaves none of the drawn examples; the rehearsal goes on with the first one", p.Expr)
+			return in[:1], nil
 		}
 		if len(out) == 0 {
 			return nil, fmt.Errorf("filter %q leaves none of the %d examples of %s", p.Expr, len(in), meta.Source)
@@ -261,7 +265,7 @@ var standardOp = &step.Op{Name: "data.standardize", Version: "1",
 // Standardize prepares images (to RGB, resized) and captions as in the paper's Figure 1.
 func (s Set) Standardize(how Standard) Set { return derive(s, standardOp, how) }
 
-// A ModalitySource says which modality to name in an example's prompt: modality.True or modality.Probe.
+// A ModalitySource says which modality to name in an example's prompt: modality.True, modality.Wrong, modality.Probe or a modality.Classifier.
 type ModalitySource interface {
 	// ModalityRef is a step whose artifact holds modality.jsonl: {"id": …, "modality": …} a line, for each example of the set.
 	ModalityRef(of Set) step.Ref

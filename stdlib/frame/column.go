@@ -56,7 +56,14 @@ type Column struct {
 	Title string // how tables head it; Name when empty
 	Note  string // one line for a table's footer: what exactly the number is
 	Lower bool   // a lower Number is better (a loss); otherwise higher is
+	Fact  bool   // a Number that describes the system and rates nothing (its parameters): tables mark no best one
+	// Decimals are those that tables print of a Number, with commas between thousands; 0: as many as the table's others,
+	// NoDecimals: none.
+	Decimals int
 }
+
+// NoDecimals is for columns of whole numbers.
+const NoDecimals = -1
 
 // Header is what a table writes above the column.
 func (c Column) Header() string {

@@ -25,6 +25,9 @@ type fileColumn struct {
 	Title string `json:"title,omitempty"`
 	Note  string `json:"note,omitempty"`
 	Lower bool   `json:"lower,omitempty"`
+	Fact  bool   `json:"fact,omitempty"`
+
+	Decimals int `json:"decimals,omitempty"`
 }
 
 type fileHead struct {
@@ -41,7 +44,7 @@ func (r *Rows) Write(dir string) error {
 	}
 	head := fileHead{Rows: r.n, Columns: []fileColumn{}}
 	for _, c := range r.cols {
-		head.Columns = append(head.Columns, fileColumn{c.Name, c.Kind.String(), c.Label, c.Title, c.Note, c.Lower})
+		head.Columns = append(head.Columns, fileColumn{c.Name, c.Kind.String(), c.Label, c.Title, c.Note, c.Lower, c.Fact, c.Decimals})
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -168,7 +171,7 @@ func readHead(path string) (head, error) {
 		if err != nil {
 			return head{}, fmt.Errorf("%s: column %q: %w", path, c.Name, err)
 		}
-		out.columns = append(out.columns, Column{c.Name, k, c.Label, c.Title, c.Note, c.Lower})
+		out.columns = append(out.columns, Column{c.Name, k, c.Label, c.Title, c.Note, c.Lower, c.Fact, c.Decimals})
 	}
 	if err := checkColumns(out.columns); err != nil {
 		return head{}, fmt.Errorf("%s: %w", path, err)

@@ -23,11 +23,40 @@ func rowOp[P any](name string, f func(p P, r *Rows) (*Rows, error)) *step.Op {
 		if !ok {
 			return fmt.Errorf("frame.%s: parameters of type %T", name, ctx.Step().Params)
 		}
-		if rows, err = f(p, rows); err != nil {
+		out, err := f(p, rows)
+		if _, selects := any(p).(selection); ctx.Rehearse && selects && rows.n > 0 && (errors.Is(err, errNoRow) || err == nil && out.n == 0) {
+			ctx.Logf("nothing is selected from the rehearsal's drawn examples; it goes on with the first one")
+			out, err = rows.firstExample(), nil
+		}
+		if err != nil {
 			return err
 		}
-		return rows.Write(dir)
+		return out.Write(dir)
 	}}
+}
+
+// A selection is parameters that choose rows by what stands in them. The drawn examples of a rehearsal hold nothing that a
+// recipe's author looked for, so that it selects the first one where it would select none.
+type selection interface{ selects() }
+
+func (whereParams) selects() {}
+func (atParams) selects()    {}
+
+// errNoRow is what every error of a selection that found nothing is.
+var errNoRow = errors.New("no row")
+
+// firstExample are the rows of the first example; the first row where rows have no id.
+func (r *Rows) firstExample() *Rows {
+	idx := []int{0}
+	if r.Has(ID) {
+		ids := r.Strings(ID)
+		for i := 1; i < r.n; i++ {
+			if ids[i] == ids[0] {
+				idx = append(idx, i)
+			}
+		}
+	}
+	return r.Take(idx)
 }
 
 type (
@@ -143,12 +172,12 @@ var (
 			return r.Take(idx), nil
 		}
 		if n := Near(p.ID, ids); n != "" {
-			return nil, fmt.Errorf("no row with id %q; did you mean %q?", p.ID, n)
+			return nil, fmt.Errorf("%w with id %q; did you mean %q?", errNoRow, p.ID, n)
 		}
 		if r.n == 0 {
-			return nil, fmt.Errorf("no row with id %q: the frame has no rows", p.ID)
+			return nil, fmt.Errorf("%w with id %q: the frame has no rows", errNoRow, p.ID)
 		}
-		return nil, fmt.Errorf("no row with id %q among %d rows, from %q to %q", p.ID, r.n, ids[0], ids[r.n-1])
+		return nil, fmt.Errorf("%w with id %q among %d rows, from %q to %q", errNoRow, p.ID, r.n, ids[0], ids[r.n-1])
 	})
 
 	stackOp = &step.Op{Name: "frame.Stack", Version: "1", Run: func(ctx *step.Context, dir string) error {

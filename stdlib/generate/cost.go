@@ -39,7 +39,7 @@ func captionsCost(steps []step.Step) step.Cost {
 	for _, l := range data.Glimpse(s.In[len(s.In)-1], "") {
 		looks = append(looks, model.Look(l))
 	}
-	u, err := model.Measured(fmt.Sprint(s.Op.Name, s.In[0].Key(), o.Beams, o.MaxNewTokens, o.Question, batch, n, looks, systems), func() (usage, error) {
+	u, err := model.Measured(fmt.Sprint(s.Op.Name, s.In[0].ID(), o.Beams, o.MaxNewTokens, o.Question, batch, n, looks, systems), func() (usage, error) {
 		m, err := p.Skeleton()
 		if err != nil {
 			return usage{}, err
@@ -109,7 +109,9 @@ func measure(m model.Model, o Options, sample *model.Sample, batch, systems int,
 	work := func(m model.Model, on *ops.Meter) {
 		w, seqs := &writer{m, o, members}, sequences(u.seqs*k)
 		var spent [4]ops.Spent
-		last, _ := w.prefill(context.Background(), seqs) // no error: the context does not end
+		room := *w
+		room.o.MaxNewTokens = max(o.MaxNewTokens, len(spent)-1) // also where fewer are wanted, these are written
+		last, _ := room.prefill(context.Background(), seqs)     // no error: the context does not end
 		for i := 1; i < len(spent); i++ {
 			spent[i] = on.Spent()
 			last = w.advance(seqs, last)

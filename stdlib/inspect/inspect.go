@@ -1,5 +1,5 @@
 // Package inspect is the noun "what happens inside a model": the prompt as it was rendered, its tokens, the pixels, logits,
-// the probability of every token, and gradients, from a recipe or the REPL.
+// the probability of every token, gradients, and how many tokens a set takes, from a recipe or the REPL.
 //
 // It knows how to run one pass and write down what it saw; its files (JSON and safetensors) are how a checkpoint is
 // compared with another implementation. It knows no model family and trains nothing.

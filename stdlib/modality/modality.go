@@ -1,9 +1,9 @@
 // Package modality is the noun "which kind of image this is": the label that a prompt can name.
 //
-// It knows three sources of that label: the truth (True), a linear probe on a model's own vision features (Probe), and a
-// residual network fine-tuned for it (ResNet50), as the paper has it, with its predictions and confusion counts. It does
-// not know how networks are trained (package train), how prompts name a modality (data.Example.Ask) or how captions are
-// scored for it (score.Modality).
+// It knows four sources of that label: the truth (True), a falsehood as the control beside it (Wrong), a linear probe on a
+// model's own vision features (Probe), and a residual network fine-tuned for it
+// (ResNet50), as the paper has it, with its predictions and confusion counts. It does not know how networks are trained
+// (package train), how prompts name a modality (data.Example.Ask) or how captions are scored for it (score.Modality).
 package modality
 
 import (

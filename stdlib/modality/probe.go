@@ -80,7 +80,7 @@ func (p probeParams) visionCost(base, set step.Ref, n int, exact bool) step.Cost
 	for _, l := range data.Glimpse(set, "") {
 		looks = append(looks, model.Look(l))
 	}
-	u, err := model.Measured(fmt.Sprint("modality ", base.Key(), batch, n, looks), func() (usage, error) {
+	u, err := model.Measured(fmt.Sprint("modality ", base.ID(), batch, n, looks), func() (usage, error) {
 		m, err := p.Skeleton()
 		if err != nil {
 			return usage{}, err

@@ -2,6 +2,7 @@ package modality
 
 import (
 	"fmt"
+	"path/filepath"
 
 	"lightbox/kernels/ops"
 	"lightbox/runtime/step"
@@ -14,7 +15,9 @@ import (
 
 // ResNetOptions describe a residual network that says an image's modality. Zero fields mean the default beside each.
 type ResNetOptions struct {
-	Checkpoint string `key:"local"` // file or directory of torchvision's state dict to begin with; "": random weights
+	// Checkpoint is torchvision's state dict to begin with: a file, a directory, or org/name of a repository in the Hugging
+	// Face cache, such as "timm/resnet50.tv_in1k". "": random weights.
+	Checkpoint string `key:"local"`
 	Size       int    // side of the pictures that it sees, in pixels; 224
 	Whole      bool   // resize whole pictures to a square rather than their shortest edge to 8/7 of Size and cut the centre
 	Layers     []int  // bottleneck blocks per stage; 3, 4, 6, 3
@@ -45,8 +48,8 @@ type Classifier struct {
 }
 
 // ResNet50 fine-tunes torchvision's resnet50 on the modalities of a set's split "train": every weight, batch norms in
-// training mode as in PyTorch, pictures as torchvision prepares them. weights are a file or directory of torchvision's
-// state dict, "" for random ones; a head of another number of classes is replaced. Loss and accuracy on "valid" are
+// training mode as in PyTorch, pictures as torchvision prepares them. weights are ResNetOptions.Checkpoint, "" for random
+// ones; a head of another number of classes is replaced. Loss and accuracy on "valid" are
 // reported; "test" is never seen.
 //
 //	var classifier = modality.ResNet50("weights/resnet50.safetensors", set, train.Config{Epochs: 5, BatchSize: 32, LR: 1e-4, KeepBest: true})
@@ -87,6 +90,12 @@ type resnetParams struct {
 }
 
 var resnetOp = &step.Op{Name: "modality.ResNet", Version: "1", Seeded: true,
+	RestsOn: func(s step.Step) (kind, name string) {
+		if c := s.Params.(resnetParams).Options.Checkpoint; c != "" {
+			return "weights", filepath.Base(c)
+		}
+		return "trained weights", ""
+	},
 	Check: func(s step.Step) []error {
 		p := s.Params.(resnetParams)
 		return append(train.CheckConfig(p.Config), p.Options.check()...)

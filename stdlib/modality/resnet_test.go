@@ -300,7 +300,9 @@ func TestResNetErrors(t *testing.T) {
 		edit(&o)
 		return ResNet(o, set, train.Config{}).ref
 	}
-	bad(with(func(o *ResNetOptions) { o.Checkpoint = "nowhere.pth" }), `weights "nowhere.pth":`, "want a file or directory of torchvision's state dict")
+	bad(with(func(o *ResNetOptions) { o.Checkpoint = "nowhere.pth" }), `weights "nowhere.pth": no such file`, "want a file or directory of torchvision's state dict")
+	t.Setenv("HF_HUB_CACHE", t.TempDir())
+	bad(with(func(o *ResNetOptions) { o.Checkpoint = "timm/resnet50.tv_in1k" }), "download it with: hf download timm/resnet50.tv_in1k")
 	bad(with(func(o *ResNetOptions) { o.Checkpoint = t.TempDir() }), "lacks its weights; any of these would do")
 	bad(with(func(o *ResNetOptions) { o.Size = -1 }), "ResNetOptions.Size is -1")
 	bad(with(func(o *ResNetOptions) { o.Layers = []int{1, 0} }), "ResNetOptions: resnet: stage 2 has 0 blocks")

@@ -3,10 +3,8 @@ package modality
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 
+	"lightbox/stdlib/models/checkpoint"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/nn/resnet"
 	"lightbox/stdlib/safetensors"
@@ -19,30 +17,31 @@ type archive = *safetensors.Archive
 var plain = model.Names{Canonical: func(stored string) string { return stored }}
 
 // openWeights opens a state dict: a file of safetensors or torch, or a directory with one.
-func openWeights(path string) (archive, error) { return weights.Open(expand(path)) }
-
-// weightFiles lists the files of a state dict.
-func weightFiles(path string) ([]string, error) {
-	files, err := weights.Files(expand(path))
+func openWeights(ref string) (archive, error) {
+	found, err := checkpoint.Find(ref)
 	if err != nil {
-		return nil, fmt.Errorf("weights %q: %w; want a file or directory of torchvision's state dict, or \"\" for random weights", path, err)
+		return nil, err
 	}
-	for i := range files {
-		if files[i], err = filepath.Abs(files[i]); err != nil {
-			return nil, err
-		}
-	}
-	return files, nil
+	return weights.Open(found.Path)
 }
 
-// expand puts the home directory in place of a leading ~/.
-func expand(path string) string {
-	if rest, ok := strings.CutPrefix(path, "~/"); ok {
-		if home, err := os.UserHomeDir(); err == nil {
-			return filepath.Join(home, rest)
-		}
+// weightFiles lists the files of a state dict.
+func weightFiles(ref string) ([]string, error) {
+	wrap := func(err error) error {
+		return fmt.Errorf("weights %q: %w; want a file or directory of torchvision's state dict, org/name of a repository in the Hugging Face cache, or \"\" for random weights", ref, err)
 	}
-	return path
+	found, err := checkpoint.Find(ref)
+	var unknown *checkpoint.ErrName
+	if errors.As(err, &unknown) {
+		return nil, wrap(errors.New("no such file or directory"))
+	} else if err != nil {
+		return nil, fmt.Errorf("weights of the classifier: %w", err)
+	}
+	files, err := weights.Files(found.Path)
+	if err != nil {
+		return nil, wrap(err)
+	}
+	return files, nil
 }
 
 // checkWeights reports what loading would, but for the head, whose classes are not known before the set is read.

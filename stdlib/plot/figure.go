@@ -32,6 +32,7 @@ const (
 	scatter kind = "scatter"
 	lines   kind = "lines"
 	matrix  kind = "matrix"
+	counts  kind = "histogram"
 )
 
 // params is everything that a figure is made of besides the numbers.
@@ -50,6 +51,8 @@ type params struct {
 	Height         float64 // in inches; 0 is chosen
 	Smooth         int
 	LogY           bool
+	Bins           int     // of a histogram, about
+	Upto           float64 // a histogram ends here; 0 is at the largest value
 }
 
 // Option changes how a figure is drawn.
@@ -123,6 +126,34 @@ func Curves(f frame.Frame, x, y string, opts ...Option) Figure {
 	return figure(p, errs, f.Ref())
 }
 
+// Bins sets about how many bins a histogram has; their width is a round number. Without it 30.
+func Bins(n int) Option { return option(func(p *params) { p.Bins = n }) }
+
+// Upto ends a histogram at a value; the caption says how many rows lie above it.
+func Upto(value float64) Option { return option(func(p *params) { p.Upto = value }) }
+
+// Histogram draws the distribution of a Number column of a frame: how many rows fall into each bin, or with Group, whose
+// argument may be any String column here, the share of each group's rows. The caption states the median and the 95th
+// percentile of all rows.
+func Histogram(f frame.Frame, column string, opts ...Option) Figure {
+	p := gather(params{Kind: counts, Columns: []string{column}}, opts)
+	errs := p.check()
+	if f.Known() {
+		of := func(name string, want frame.Kind) {
+			if col, ok := f.Column(name); !ok {
+				errs = append(errs, fmt.Errorf("plot.Histogram: %w", frame.Unknown(name, f.Columns())))
+			} else if col.Kind != want {
+				errs = append(errs, fmt.Errorf("plot.Histogram: column %q holds a %v, want a %v", name, col.Kind, want))
+			}
+		}
+		of(column, frame.Number)
+		if p.Group != "" {
+			of(p.Group, frame.String)
+		}
+	}
+	return figure(p, errs, f.Ref())
+}
+
 // Confusion draws a classifier's counts by true and predicted modality.
 func Confusion(c modality.Confusion, opts ...Option) Figure {
 	p := gather(params{Kind: matrix}, opts)
@@ -177,10 +208,16 @@ func (p params) check() []error {
 	if p.Smooth < 0 {
 		errs = append(errs, fmt.Errorf("plot.Smooth(%d): want a number of points", p.Smooth))
 	}
+	if p.Bins < 0 || p.Bins > 1000 {
+		errs = append(errs, fmt.Errorf("plot.Bins(%d): want 1 to 1000", p.Bins))
+	}
+	if math.IsNaN(p.Upto) || math.IsInf(p.Upto, 0) {
+		errs = append(errs, fmt.Errorf("plot.Upto(%v): want a number", p.Upto))
+	}
 	return errs
 }
 
-var figureOp = &step.Op{Name: "plot.Figure", Version: "1", Run: run}
+var figureOp = &step.Op{Name: "plot.Figure", Version: "2", Run: run}
 
 func figure(p params, errs []error, in step.Ref) Figure {
 	op := figureOp
@@ -247,6 +284,13 @@ func drawingOf(p params, dir string) (drawing, bool, error) {
 			return drawing{}, false, err
 		}
 		d, err := curves(p, rows)
+		return d, false, err
+	case counts:
+		rows, err := frame.Read(dir)
+		if err != nil {
+			return drawing{}, false, err
+		}
+		d, err := histogram(p, rows)
 		return d, false, err
 	case matrix:
 		classes, counts, err := modality.ReadConfusion(dir)

@@ -1,10 +1,14 @@
 package plot
 
 import (
+	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"gonum.org/v1/plot/vg"
+
+	"lightbox/stdlib/table"
 )
 
 // Labels of a crowd do not cover each other, nor a point of another, nor leave the axes.
@@ -34,6 +38,16 @@ func TestPlace(t *testing.T) {
 					t.Errorf("seed %d: label %d covers point %d", seed, i, j)
 				}
 			}
+		}
+	}
+}
+
+// Bars of negative values are as long as their size: the preview stays within its width.
+func TestPreviewOfNegativeBars(t *testing.T) {
+	ms := []mark{{name: "a", Line: table.Line{Values: []float64{-1.8, 0.4}, Low: []float64{math.NaN(), math.NaN()}, High: []float64{math.NaN(), math.NaN()}}}}
+	for _, line := range strings.Split(previewGroups(&table.Data{Titles: []string{"x", "y"}}, ms, []int{0, 1}), "\n") {
+		if n := len([]rune(line)); n > previewWidth {
+			t.Errorf("%d characters: %s", n, line)
 		}
 	}
 }

@@ -86,7 +86,8 @@ func previewGroups(t *table.Data, ms []mark, cols []int) string {
 	for _, m := range ms {
 		names = append(names, clipped(m.name, 28))
 	}
-	_, top := span(ms, cols)
+	lo, hi := span(ms, cols)
+	top := max(-lo, hi)
 	w := widest(names)
 	var b strings.Builder
 	for k, c := range cols {

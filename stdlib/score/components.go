@@ -16,6 +16,7 @@ type ComponentAnalysis struct {
 	ref, captions step.Ref
 	kinds         []Kind
 	labels        []string
+	film          func(ref string) ([]byte, error) // the PNG behind an image reference, nil where there is none
 }
 
 // Ref is the step of the counts.
@@ -37,7 +38,7 @@ const allComponents = "All components"
 // Components compares what captions and their references say of each component (the paper's Tables 6 and 7). With no kinds
 // given: of image modality, pathological finding, anatomical location, laterality, visual marker and clinical measurement.
 //
-// The view shows the captions image by image, the reference first, with each component in its colour, bold where the
+// The view shows the captions image by image, its picture where the frame can load it, then the reference and the captions, with each component in its colour, bold where the
 // reference says it too: the same canonical term of the lexicon (lexicon.yaml), the same side, or a length in millimetres
 // that is equal within the rounding of either ("19.27 mm", "19.3 mm", "2 cm"). Of many images it shows the first;
 // Components(captions.At(id)) shows one.
@@ -65,7 +66,7 @@ func Components(captions frame.Frame, ks ...Kind) ComponentAnalysis {
 		bad.Check = func(step.Step) []error { return []error{err} }
 		op = &bad
 	}
-	return ComponentAnalysis{ref: step.New(op, componentsParams{ks, lexiconHash()}, captions.Ref()), captions: captions.Ref(), kinds: ks, labels: captions.LabelKeys()}
+	return ComponentAnalysis{ref: step.New(op, componentsParams{ks, lexiconHash()}, captions.Ref()), captions: captions.Ref(), kinds: ks, labels: captions.LabelKeys(), film: captions.Picture}
 }
 
 // Counts are numbers of terms, one row per caption and component: named by the reference, said by the caption, and shared

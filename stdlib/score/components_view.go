@@ -32,13 +32,16 @@ func (a ComponentAnalysis) View(dirs []string) (view.View, error) {
 	if err != nil {
 		return nil, err
 	}
-	type image struct{ id, reference string }
+	type image struct{ id, reference, picture string }
 	var images []image
 	of := map[image][]int{}
 	for i := range rows.Len() {
 		im := image{reference: rows.String(i, frame.Reference)}
 		if rows.Has(frame.ID) {
 			im.id = rows.String(i, frame.ID)
+		}
+		if rows.Has(frame.Image) {
+			im.picture = rows.String(i, frame.Image)
 		}
 		if of[im] == nil {
 			images = append(images, im)
@@ -54,18 +57,26 @@ func (a ComponentAnalysis) View(dirs []string) (view.View, error) {
 	}
 	var out view.List
 	said := mentioner(a.kinds)
-	for _, im := range shown {
+	for k, im := range shown {
 		t := a.table(said, im.reference, rows, of[im])
 		t.Title = im.id
-		out = append(out, t)
+		if k == len(shown)-1 {
+			t.Legend = a.legend()
+			t.Footer = []string{"Components by the terms of lexicon " + lexiconHash() + "; in bold, or in brackets, what the reference says too, in braces what it does not."}
+			if n := len(images); n > len(shown) {
+				t.Footer = append(t.Footer, fmt.Sprintf("The first %d of %d images; At(id) of the captions shows any.", len(shown), n))
+			}
+		}
+		png, err := a.film(im.picture)
+		if err != nil {
+			return nil, fmt.Errorf("image of %q: %w", im.id, err)
+		}
+		if png != nil {
+			out = append(out, view.List{view.Image{PNG: png, Caption: im.id}, t}) // beside each other
+		} else {
+			out = append(out, t)
+		}
 	}
-	last := out[len(out)-1].(view.Table)
-	last.Legend = a.legend()
-	last.Footer = []string{"Components by the terms of lexicon " + lexiconHash() + "; in bold, or in brackets, what the reference says too, in braces what it does not."}
-	if n := len(images); n > len(shown) {
-		last.Footer = append(last.Footer, fmt.Sprintf("The first %d of %d images; At(id) of the captions shows any.", len(shown), n))
-	}
-	out[len(out)-1] = last
 	return out, nil
 }
 

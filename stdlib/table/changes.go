@@ -160,21 +160,9 @@ func (pl *plan) notes(r *result, systems []*system, ctx *step.Context, missing [
 	if r.Rehearsal {
 		out = append(out, "REHEARSAL: random weights and a handful of examples; no number here is a result.")
 	}
-	lo, hi := math.MaxInt, 0
-	for _, s := range systems {
-		lo, hi = min(lo, len(s.ids)), max(hi, len(s.ids))
+	if !pl.figures && slices.ContainsFunc(pl.columns, func(c column) bool { return !c.Fact }) {
+		out = append(out, pl.meansNote(r, systems, ctx.Seed))
 	}
-	first := fmt.Sprintf("Means over %s", images(lo, hi))
-	if pl.Over != "" {
-		first = fmt.Sprintf("Mean ± standard deviation over %s of means over %s", pl.Over, images(lo, hi))
-	}
-	if !pl.Plain && len(r.Lines) > 1 {
-		first += "; best in bold"
-		if len(r.Lines) > 2 {
-			first += ", second underlined"
-		}
-	}
-	out = append(out, first+fmt.Sprintf("; recipe seed %d.", ctx.Seed))
 	out = append(out, pl.absentNotes(r)...)
 	if pl.Level > 0 {
 		out = append(out, fmt.Sprintf("In brackets: %s%% bootstrap interval of the mean over images (%s).", level(pl.level), pl.res))
@@ -209,6 +197,25 @@ func (pl *plan) notes(r *result, systems []*system, ctx *step.Context, missing [
 		}
 	}
 	return out
+}
+
+// meansNote says what a line's numbers are.
+func (pl *plan) meansNote(r *result, systems []*system, seed uint64) string {
+	lo, hi := math.MaxInt, 0
+	for _, s := range systems {
+		lo, hi = min(lo, len(s.ids)), max(hi, len(s.ids))
+	}
+	first := fmt.Sprintf("Means over %s", images(lo, hi))
+	if pl.Over != "" {
+		first = fmt.Sprintf("Mean ± standard deviation over %s of means over %s", pl.Over, images(lo, hi))
+	}
+	if !pl.Plain && len(r.Lines) > 1 {
+		first += "; best in bold"
+		if len(r.Lines) > 2 {
+			first += ", second underlined"
+		}
+	}
+	return first + fmt.Sprintf("; recipe seed %d.", seed)
 }
 
 func images(lo, hi int) string {

@@ -39,6 +39,7 @@ type plan struct {
 	lack    string         // what is left out
 	level   float64
 	res     stats.Resampling
+	figures bool // the rows are of no images, and each line shows one of them as it is
 }
 
 func run(ctx *step.Context, dir string) error {
@@ -65,6 +66,7 @@ func compute(ctx *step.Context, p params, rows *frame.Rows) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
+	pl.figures = !rows.Has(frame.ID) && !slices.ContainsFunc(systems, func(s *system) bool { return len(s.ids) > 1 })
 	r := &result{Title: p.Title, Caption: p.Caption, Labels: pl.labels, Columns: pl.columns, Digits: p.digits(),
 		NoMarks: p.Plain, Rehearsal: ctx.Rehearse}
 	for _, l := range pl.labels {
@@ -260,7 +262,9 @@ func (pl *plan) line(s *system) (line, error) {
 	}
 	if pl.Level > 0 {
 		for c, iv := range pl.bootstrap(len(s.ids), func(idx []int) []float64 { return pl.resample(s, s.pooled, idx) }) {
-			l.Cells[c].Interval = &interval{number(iv.Low), number(iv.High)}
+			if !pl.columns[c].Fact {
+				l.Cells[c].Interval = &interval{number(iv.Low), number(iv.High)}
+			}
 		}
 	}
 	return l, nil

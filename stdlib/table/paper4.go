@@ -15,23 +15,25 @@ var imageCLEF = []string{"similarity", "bertscore", "rouge1", "bleurt", "concept
 // similarity, BERTScore, ROUGE and BLEURT, factuality that of concept F1 and AlignScore, and overall the mean of the two:
 // the paper's rule (Evaluator has the public evaluator's).
 //
+// Columns named stand before them, such as the share of parameters trained: Paper4("percent"), with train.Budget.
+//
 // A metric that was not scored (score.Without) is left out together with the averages that need it, and named in a note:
 // no average is made of fewer metrics.
-func Paper4() Option {
-	return averages("(similarity + bertscore + rouge1 + bleurt) / 4",
+func Paper4(before ...string) Option {
+	return averages(before, "(similarity + bertscore + rouge1 + bleurt) / 4",
 		"averages by the paper's rule; the public evaluator leaves BLEURT out of relevance")
 }
 
 // Evaluator is Paper4 with the averages of the public evaluator of ImageCLEFmedical Caption 2025 (taubsity/clef-caption-evaluation,
 // commit ce13086), whose relevance is the mean of similarity, BERTScore and ROUGE; BLEURT is shown and in no average.
-func Evaluator() Option {
-	return averages("(similarity + bertscore + rouge1) / 3",
+func Evaluator(before ...string) Option {
+	return averages(before, "(similarity + bertscore + rouge1) / 3",
 		"averages as the public evaluator computes them, with BLEURT in none; the paper has it in relevance")
 }
 
-func averages(relevance, note string) Option {
+func averages(before []string, relevance, note string) Option {
 	return option(func(p *params) {
-		p.Columns = append(slices.Clone(imageCLEF), "relevance = "+relevance,
+		p.Columns = append(slices.Concat(before, imageCLEF), "relevance = "+relevance,
 			"factuality = (concept_f1 + alignscore) / 2", "overall = (relevance + factuality) / 2")
 		p.Lenient = true
 		p.Titles = append(p.Titles, pair{"rouge1", "ROUGE"}, pair{"concept_f1", "UMLS Concept F1"})

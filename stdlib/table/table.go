@@ -178,6 +178,9 @@ type column struct {
 	Expr  string `json:"expr,omitempty"` // of a derived one
 	Lower bool   `json:"lower_is_better,omitempty"`
 	Note  string `json:"note,omitempty"`
+	Fact  bool   `json:"fact,omitempty"` // rates nothing: no best, no interval
+
+	Decimals int `json:"decimals,omitempty"` // as frame.Column's
 
 	expr *frame.Expr
 }
@@ -203,7 +206,7 @@ func columns(p params, cols []frame.Column) ([]column, []error) {
 		}
 	}
 	absent, underived := lacking(p, cols)
-	if p.Lenient && len(absent) == len(imageCLEF) {
+	if p.Lenient && len(absent) >= len(imageCLEF) {
 		return nil, []error{fmt.Errorf("none of the columns %s is there; score.ImageCLEF() scores them", strings.Join(absent, ", "))}
 	}
 	left := append(absent, underived...)
@@ -256,7 +259,7 @@ func newColumn(want string, numbers, cols, scope []frame.Column) (column, error)
 	}
 	for _, c := range numbers {
 		if c.Name == name {
-			return column{Name: name, Title: c.Header(), Lower: c.Lower, Note: c.Note}, nil
+			return column{Name: name, Title: c.Header(), Lower: c.Lower, Note: c.Note, Fact: c.Fact, Decimals: c.Decimals}, nil
 		}
 	}
 	if i := slices.IndexFunc(cols, func(c frame.Column) bool { return c.Name == name }); i >= 0 {

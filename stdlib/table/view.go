@@ -5,6 +5,7 @@ import (
 	"math"
 	"sort"
 	"strconv"
+	"strings"
 
 	"lightbox/runtime/view"
 )
@@ -61,9 +62,9 @@ func (r *result) lineRow(l line, marks []view.Mark, rule bool) view.Row {
 		row.Cells = append(row.Cells, view.Cell{Text: v})
 	}
 	for c, x := range l.Cells {
-		text := r.format(x.Value)
-		if x.SD != nil && !math.IsNaN(float64(*x.SD)) {
-			text += " ± " + r.format(*x.SD)
+		text := r.format(c, x.Value)
+		if x.SD != nil && !math.IsNaN(float64(*x.SD)) && !r.Columns[c].Fact {
+			text += " ± " + r.format(c, *x.SD)
 		}
 		row.Cells = append(row.Cells, view.Cell{Text: text, Mark: marks[c]})
 	}
@@ -99,10 +100,10 @@ func (r *result) blank(label, text string) view.Row {
 
 func (r *result) intervalRow(cells []cell) view.Row {
 	row := r.blank("", "")
-	for _, c := range cells {
+	for i, c := range cells {
 		text := ""
 		if c.Interval != nil && !math.IsNaN(float64(c.Interval.Low)) {
-			text = "[" + r.format(c.Interval.Low) + ", " + r.format(c.Interval.High) + "]"
+			text = "[" + r.format(i, c.Interval.Low) + ", " + r.format(i, c.Interval.High) + "]"
 		}
 		row.Cells = append(row.Cells, view.Cell{Text: text, Dim: true})
 	}
@@ -115,8 +116,8 @@ func (r *result) deltaRows(d delta) []view.Row {
 		name = "Difference"
 	}
 	row := r.blank(d.Label, name)
-	for _, c := range d.Cells {
-		text := r.formatDelta(d.Kind, c.Value)
+	for i, c := range d.Cells {
+		text := r.formatDelta(d.Kind, i, c.Value)
 		if c.Outside {
 			text += outsideMark
 		}
@@ -131,29 +132,64 @@ func (r *result) deltaRows(d delta) []view.Row {
 	return []view.Row{row, r.intervalRow(d.Cells)}
 }
 
-func (r *result) format(n number) string {
+// decimals are those of a column, and whether it groups thousands.
+func (r *result) decimals(column int) (n int, grouped bool) {
+	switch d := r.Columns[column].Decimals; {
+	case d > 0:
+		return d, true
+	case d < 0:
+		return 0, true
+	}
+	return r.Digits, false
+}
+
+func (r *result) format(column int, n number) string {
 	if math.IsNaN(float64(n)) {
 		return "–"
 	}
-	return strconv.FormatFloat(float64(n), 'f', r.Digits, 64)
+	digits, grouped := r.decimals(column)
+	s := strconv.FormatFloat(float64(n), 'f', digits, 64)
+	if strings.Trim(s, "-0.") == "" {
+		s = strings.TrimPrefix(s, "-") // rounds to nothing
+	}
+	if grouped {
+		s = thousands(s)
+	}
+	return s
+}
+
+// thousands puts commas into a number's digits: 40,108,032.
+func thousands(s string) string {
+	end := strings.IndexByte(s, '.')
+	if end < 0 {
+		end = len(s)
+	}
+	for i := end - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
 }
 
 // formatDelta writes a change with its sign; one that rounds to nothing has none.
-func (r *result) formatDelta(kind changeKind, n number) string {
+func (r *result) formatDelta(kind changeKind, column int, n number) string {
 	v := float64(n)
 	if math.IsNaN(v) {
 		return "–"
 	}
 	if kind == published {
-		return r.format(n)
+		return r.format(column, n)
 	}
-	digits, unit := r.Digits, ""
+	digits, grouped := r.decimals(column)
+	unit := ""
 	if kind == percent {
 		digits, unit = 1, "%"
 	}
 	s := strconv.FormatFloat(math.Abs(v), 'f', digits, 64)
 	if zero, _ := strconv.ParseFloat(s, 64); zero == 0 {
 		return s + unit
+	}
+	if grouped {
+		s = thousands(s)
 	}
 	if v < 0 {
 		return "-" + s + unit
@@ -173,8 +209,11 @@ func (r *result) marks() [][]view.Mark {
 		return out
 	}
 	for c, col := range r.Columns {
+		if col.Fact {
+			continue
+		}
 		printed := func(i int) (float64, bool) {
-			v, err := strconv.ParseFloat(r.format(r.Lines[i].Cells[c].Value), 64)
+			v, err := strconv.ParseFloat(strings.ReplaceAll(r.format(c, r.Lines[i].Cells[c].Value), ",", ""), 64)
 			return v, err == nil
 		}
 		var values []float64

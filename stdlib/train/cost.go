@@ -43,7 +43,7 @@ func cost(s step.Step, c Config, skeleton func() (model.Model, error), what stri
 	}
 	c = c.filled()
 	looks := data.Glimpse(s.In[len(s.In)-1], "train")
-	return costOf(s, c, fmt.Sprint(s.In[0].Key(), what, c.Prompt, looks), func(c Config, n, valid int) (usage, error) {
+	return costOf(s, c, fmt.Sprint(s.In[0].ID(), what, c.Prompt, looks), func(c Config, n, valid int) (usage, error) {
 		m, err := skeleton()
 		if err != nil {
 			return usage{}, err

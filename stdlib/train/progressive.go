@@ -34,7 +34,14 @@ type progressiveParams struct {
 // vision tower that is not in training yet stays in evaluation mode, its batch normalisation's statistics included.
 // The result is a new checkpoint in float32.
 func Progressive(base model.Systems, set data.Set, c Config, stages ...Stage) model.Systems {
+	given := float64(c.filled().Epochs)
 	c = c.Rehearsed()
+	if epochs := float64(c.filled().Epochs); epochs != given { // a rehearsal has fewer
+		stages = slices.Clone(stages)
+		for i := range stages {
+			stages[i].From *= epochs / given
+		}
+	}
 	if len(stages) == 0 {
 		third := float64(c.filled().Epochs) / 3
 		stages = []Stage{
@@ -52,6 +59,7 @@ func Progressive(base model.Systems, set data.Set, c Config, stages ...Stage) mo
 }
 
 var progressiveOp = &step.Op{Name: "train.Progressive", Version: "1", Seeded: true,
+	RestsOn: func(step.Step) (kind, name string) { return "trained weights", "" },
 	Check: func(s step.Step) []error {
 		p := s.Params.(progressiveParams)
 		return append(append(p.Config.check(), checkStages(p.Stages, p.Config.filled().Epochs)...), checkFloats(p.Skeleton)...)

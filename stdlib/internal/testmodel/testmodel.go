@@ -267,3 +267,33 @@ func (r *Runner) context(ctx context.Context, x step.Ref) *step.Context {
 
 // Scratch is a step's scratch directory.
 func (r *Runner) Scratch(x step.Ref) string { return filepath.Join(r.Dir, x.ID().Short()+".scratch") }
+
+// Deeper is a copy of a checkpoint's directory whose configuration has one layer more in its language model: enough for a
+// plan, not to be loaded.
+func Deeper(t testing.TB, dir string) string {
+	t.Helper()
+	out := t.TempDir()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		raw, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Name() == "config.json" {
+			var c map[string]any
+			if err := json.Unmarshal(raw, &c); err != nil {
+				t.Fatal(err)
+			}
+			text := c["text_config"].(map[string]any)
+			text["num_hidden_layers"] = text["num_hidden_layers"].(float64) + 1
+			if raw, err = json.Marshal(c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		Put(t, filepath.Join(out, e.Name()), raw)
+	}
+	return out
+}

@@ -26,6 +26,16 @@ func (e *ErrName) Error() string {
 	return fmt.Sprintf("no checkpoint %q: want an existing file or directory, or org/name of a repository in the Hugging Face cache", e.Ref)
 }
 
+// ErrMissing is a repository, or a revision of one, that is not in the Hugging Face cache.
+type ErrMissing struct{ What, Where, Fetch string }
+
+func (e *ErrMissing) Error() string {
+	return fmt.Sprintf("checkpoint %s (%s); download it with: %s", e.What, e.Where, e.Fetch)
+}
+
+// Remedy is the command that downloads it.
+func (e *ErrMissing) Remedy() string { return e.Fetch }
+
 // Find resolves a reference: a file or directory that exists (relative ones from the working directory, ~/ is the
 // user's home), else "org/name" or "org/name@revision" of a repository in the Hugging Face cache (HF_HUB_CACHE, HF_HOME).
 // One that is not in the cache is an error with the command that fetches it. What lies there is not looked at.
@@ -78,7 +88,7 @@ func findInCache(repo, revision string) (Found, error) {
 		command += " --revision " + revision
 	}
 	missing := func(what string) (Found, error) {
-		return Found{}, fmt.Errorf("checkpoint %s %s (%s); download it with: %s", repo, what, root, command)
+		return Found{}, &ErrMissing{repo + " " + what, root, command}
 	}
 	if _, err := os.Stat(root); err != nil {
 		return missing("is not in the Hugging Face cache")

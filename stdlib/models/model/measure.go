@@ -30,7 +30,8 @@ func Host(bytes int64) int64 { return bytes + bytes*2/5 }
 var measured sync.Map // key -> value
 
 // Measured is what f gives, computed once per key and process: plans are made often, and the same work stands in many
-// steps. The key must tell the model and the work. Errors are not remembered.
+// steps. The key must tell the model and the work; of a model it takes the step's ID, since the plan keys of checkpoints on
+// disk are all the same. Errors are not remembered.
 func Measured[T any](key string, f func() (T, error)) (T, error) {
 	if v, ok := measured.Load(key); ok {
 		return v.(T), nil
