@@ -13,11 +13,7 @@ import (
 // this; for accented Latin letters, Greek letters, dashes and quotes the outcome is
 // the same, while other scripts, which unidecode transliterates, are left out here.
 func toASCII(s string) string {
-	ascii := true
-	for i := 0; i < len(s); i++ {
-		ascii = ascii && s[i] < utf8.RuneSelf
-	}
-	if ascii {
+	if isASCII(s) {
 		return s
 	}
 	var b strings.Builder

@@ -198,16 +198,28 @@ func (d *Dictionary) ready() {
 
 // lower is Python's str.lower.
 func lower(s string) string {
-	for i := 0; i < len(s); i++ {
-		if s[i] >= utf8.RuneSelf {
-			return cases.Lower(language.Und).String(s)
-		}
+	if isASCII(s) {
+		return strings.ToLower(s)
 	}
-	return strings.ToLower(s)
+	return cases.Lower(language.Und).String(s)
 }
 
 // decompose is Unicode's normal form NFKD.
-func decompose(s string) string { return norm.NFKD.String(s) }
+func decompose(s string) string {
+	if isASCII(s) {
+		return s
+	}
+	return norm.NFKD.String(s)
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
 
 // digest is SHA-256 over everything that can change a match.
 func (d *Dictionary) digest() string {

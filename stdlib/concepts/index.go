@@ -1,6 +1,7 @@
 package concepts
 
 import (
+	mathbits "math/bits"
 	"slices"
 	"sort"
 )
@@ -23,6 +24,7 @@ type index struct {
 	lists  map[gram]int32 // trigram to its list
 	starts []uint32       // list k is ranks[starts[k]:starts[k+1]]
 	ranks  []uint32       // ascending in every list
+	parts  []byte         // of list k: bit r%8 of parts[k*manyBits+maskBit(n)] is set when it holds the name of rank r and size n
 	masks  []uint64       // of a list: bit maskBit(n) is set when it holds a name of size n
 	bySize []uint32       // names of size n are [bySize[n], bySize[n+1])
 	ids    []int32        // rank to the number that the name was given with
@@ -45,8 +47,14 @@ func (g gram) place() int {
 	return int((a*manyASCII+b)*manyASCII + c)
 }
 
-// tabulate fills the table from lists.
+// tabulate fills the table from lists, and the masks from their parts.
 func (x *index) tabulate() *index {
+	x.masks = make([]uint64, len(x.parts)/manyBits)
+	for i, p := range x.parts {
+		if p != 0 {
+			x.masks[i/manyBits] |= 1 << (i % manyBits)
+		}
+	}
 	x.ascii = slices.Repeat([]int32{-1}, manyASCII*manyASCII*manyASCII)
 	for g, k := range x.lists {
 		if at := g.place(); at >= 0 {
@@ -103,22 +111,24 @@ func newIndex(n int, name func(i int) string) *index {
 		x.starts[k+1] = x.starts[k] + c
 	}
 	x.ranks = make([]uint32, x.starts[len(counts)])
-	x.masks = make([]uint64, len(counts))
+	x.parts = make([]byte, manyBits*len(counts))
 	fill := slices.Clone(x.starts)
 	for rank, id := range x.ids {
 		grams = indexed(grams[:0], name(int(id)))
 		for _, g := range unique(grams) {
 			k := x.lists[g]
 			x.ranks[fill[k]] = uint32(rank)
-			x.masks[k] |= 1 << maskBit(int(sizes[id]))
+			x.parts[int(k)*manyBits+maskBit(int(sizes[id]))] |= 1 << (rank % 8)
 			fill[k]++
 		}
 	}
 	return x.tabulate()
 }
 
-// maskBit is the bit of a size: two sizes share one, and all large ones the last.
-func maskBit(size int) int { return min(size/2, 63) }
+// maskBit is the bit of a size: all large ones have the last.
+func maskBit(size int) int { return min(size, manyBits-1) }
+
+const manyBits = 64
 
 // unique sorts grams and drops repetitions, in place.
 func unique(grams []gram) []gram {
@@ -128,18 +138,24 @@ func unique(grams []gram) []gram {
 
 // finder is the scratch memory of one worker's queries.
 type finder struct {
-	grams  []gram
-	posts  []post
-	masks  []uint64 // of the posts
-	cands  []cand
-	other  []cand
-	found  []cand
-	within []post
+	asked   asked
+	demands []*demand // of queries of so many trigrams; nil where none was asked
+	grams   []gram
+	lists   []int32 // of those trigrams that have one
+	posts   []post
+	byLen   []post
+	cands   []cand
+	other   []cand
+	found   []cand
+	within  []post
 }
 
 // post is a trigram's list, or a part of it: ranks[lo:hi] of the index. Repeated
 // trigrams of the query have one each.
-type post struct{ lo, hi uint32 }
+type post struct {
+	lo, hi uint32
+	mask   uint64
+}
 
 func (p post) len() uint32 { return p.hi - p.lo }
 
@@ -148,55 +164,92 @@ type cand struct {
 	num  int32
 }
 
-// find returns the numbers of the names that are similar enough to the query.
+// find returns the numbers of the names that are similar enough to the query. It
+// looks only at those sizes of which enough lists hold any name, all large ones
+// together.
 func (f *finder) find(x *index, query string, m Measure, alpha float64) []int32 {
 	f.grams = indexed(f.grams[:0], query)
-	slices.Sort(f.grams)
 	q := len(f.grams)
-	lo, hi := m.sizes(q, alpha, len(x.bySize)-2)
-	if lo > hi {
-		return nil
-	}
-	f.posts, f.masks = f.posts[:0], f.masks[:0]
-	for i, g := range f.grams {
-		var p post
-		var mask uint64
-		if i > 0 && g == f.grams[i-1] {
-			p, mask = f.posts[i-1], f.masks[i-1]
-		} else if k := x.list(g); k >= 0 {
-			p, mask = post{x.starts[k], x.starts[k+1]}, x.masks[k]
+	want := f.demand(x, q, m, alpha)
+	var have tally
+	f.lists = f.lists[:0]
+	for _, g := range f.grams {
+		if k := x.list(g); k >= 0 {
+			f.lists = append(f.lists, k)
+			have.add(x.masks[k])
 		}
-		f.posts, f.masks = append(f.posts, p), append(f.masks, mask)
 	}
-	if lo, hi = f.narrow(lo, hi, func(size int) int { return m.least(q, size, alpha) }); lo > hi {
+	bits := want.met(&have)
+	if bits == 0 {
 		return nil
 	}
-	f.count(x, m.least(q, lo, alpha), x.bySize[lo], x.bySize[hi+1])
-	return f.ordered(x, q, m, alpha)
+	var out []int32
+	for gathered := false; bits != 0; bits &= bits - 1 {
+		bit := mathbits.TrailingZeros64(bits)
+		lo, hi := want.sizes(bit)
+		least := m.least(q, lo, alpha)
+		if q <= mostTallied && !f.inPart(x, bit, least) {
+			continue
+		}
+		if !gathered {
+			f.gather(x)
+			gathered = true
+		}
+		f.count(x, bit, least, x.bySize[lo], x.bySize[hi+1])
+		out = f.ordered(out, x, q, m, alpha)
+	}
+	return out
 }
 
-// narrow leaves out the sizes at both ends of [lo, hi] of which too few lists hold
-// any name.
-func (f *finder) narrow(lo, hi int, least func(size int) int) (int, int) {
-	enough := func(size int) bool {
-		n := 0
-		for _, m := range f.masks {
-			n += int(m >> maskBit(size) & 1)
+// inPart reports whether so many lists hold names that have a bit and are of one
+// part. The names of a size are dealt out to eight parts: a trigram that some of a
+// hundred names have, a dozen are often without.
+func (f *finder) inPart(x *index, bit, least int) bool {
+	counts := uint64(0) // eight, of a byte each
+	for _, k := range f.lists {
+		counts += spread[x.parts[int(k)*manyBits+bit]]
+	}
+	for ; counts != 0; counts >>= 8 {
+		if int(counts&0xff) >= least {
+			return true
 		}
-		return n >= least(size)
 	}
-	for lo <= hi && !enough(lo) {
-		lo++
+	return false
+}
+
+// spread has a byte of 0 or 1 for every bit of a number.
+var spread = func() (s [256]uint64) {
+	for n := range s {
+		for i := range 8 {
+			s[n] |= uint64(n>>i&1) << (8 * i)
+		}
 	}
-	for lo <= hi && !enough(hi) {
-		hi--
+	return s
+}()
+
+// gather looks the lists of f.grams up: f.posts are in the order of the trigrams,
+// f.byLen those that hold anything, by length.
+func (f *finder) gather(x *index) {
+	slices.Sort(f.grams)
+	f.posts, f.byLen = f.posts[:0], f.byLen[:0]
+	for i, g := range f.grams {
+		var p post
+		if i > 0 && g == f.grams[i-1] {
+			p = f.posts[i-1]
+		} else if k := x.list(g); k >= 0 {
+			p = post{x.starts[k], x.starts[k+1], x.masks[k]}
+		}
+		f.posts = append(f.posts, p)
+		if p.mask != 0 {
+			f.byLen = append(f.byLen, p)
+		}
 	}
-	return lo, hi
+	insertionSort(f.byLen)
 }
 
 func (x *index) between(p post, first, behind uint32) post {
 	lo := p.lo + x.below(p, first)
-	return post{lo, lo + x.below(post{lo, p.hi}, behind)}
+	return post{lo, lo + x.below(post{lo: lo, hi: p.hi}, behind), p.mask}
 }
 
 // below counts the ranks of a list that are less than rank.
@@ -218,14 +271,18 @@ func (x *index) holds(p post, rank uint32) bool {
 	return at < p.hi && x.ranks[at] == rank
 }
 
-// count gathers in f.cands, by rank, the names in [first, behind) that at least so
-// many lists hold, and how many do. A name that does is in one of any q-least+1
-// lists: it is sought in the shortest, and only those found there are counted.
-func (f *finder) count(x *index, least int, first, behind uint32) {
-	f.within = append(f.within[:0], f.posts...)
-	insertionSort(f.within)
+// count gathers in f.cands, by rank, the names in [first, behind), whose sizes have
+// the same bit, that at least so many lists hold, and how many do. Of the q lists
+// with that bit a name is in one of any q-least+1: it is sought in the shortest, and
+// only those found there are counted.
+func (f *finder) count(x *index, bit, least int, first, behind uint32) {
+	f.within, f.cands = f.within[:0], f.cands[:0]
+	for _, p := range f.byLen {
+		if p.mask>>bit&1 == 1 {
+			f.within = append(f.within, p)
+		}
+	}
 	q := len(f.within)
-	f.cands = f.cands[:0]
 	for i, p := range f.within {
 		if i < q-least+1 {
 			p = x.between(p, first, behind)
@@ -275,10 +332,9 @@ func (f *finder) join(ranks []uint32) {
 	f.other, f.cands = f.cands, out
 }
 
-// ordered drops the candidates that their size asks more of, and puts the rest
-// into simstring's order.
-func (f *finder) ordered(x *index, q int, m Measure, alpha float64) []int32 {
-	var out []int32
+// ordered appends the candidates but for those that their size asks more of, in
+// simstring's order.
+func (f *finder) ordered(out []int32, x *index, q int, m Measure, alpha float64) []int32 {
 	for i := 0; i < len(f.cands); {
 		size := sort.Search(len(x.bySize), func(s int) bool { return x.bySize[s] > f.cands[i].rank }) - 1
 		least := m.least(q, size, alpha)

@@ -131,10 +131,13 @@ type quickUMLS struct {
 	ok   []bool
 	f    finder
 	toks *tokenizer
-	memo map[string][]Match // spans that were looked up, without their positions
-	text []byte
+	memo map[string][]Match // spans that names are similar to, without their positions
 	x1   []gram
 	x2   []gram
+
+	text  []byte   // see lay
+	laid  []span   // of tokens
+	masks []uint64 // of trigrams
 }
 
 // memoSize bounds the spans remembered by one matcher.
@@ -182,9 +185,10 @@ func (q *quickUMLS) Match(text string) [][]Match {
 	return q.opts.resolve(out)
 }
 
-// ngrams calls f for the spans that the syntax allows. The text is overwritten
-// after each call.
+// ngrams calls f for the spans that the syntax allows, but for some that no name is
+// similar to. The text is overwritten by the next call of ngrams.
 func (q *quickUMLS) ngrams(toks []Token, f func(start, end int, text []byte)) {
+	q.lay(toks)
 	for i, t := range toks {
 		if !t.mayStart {
 			continue
@@ -194,22 +198,89 @@ func (q *quickUMLS) ngrams(toks []Token, f func(start, end int, text []byte)) {
 			first++
 		}
 		if i+1 == len(toks) && t.mayEnd && t.length >= q.opts.MinLength {
-			f(t.Start, t.end(), append(q.text[:0], t.Text...))
+			f(t.Start, t.end(), q.text[q.laid[i].start:q.laid[i].end])
 		}
-		q.text = q.text[:0]
+		l := lists{q: q, start: q.laid[i].start, next: q.laid[i].start, ascii: true}
 		for j := i + 1; j <= min(len(toks), i+q.opts.Window); j++ {
 			last := toks[j-1]
-			if last.POS != Determiner {
-				q.text = append(q.text, last.Text...)
+			l.take(last)
+			if j < first || !last.mayEnd || last.end()-t.Start < q.opts.MinLength {
+				continue
 			}
-			if j >= first && last.mayEnd && last.end()-t.Start >= q.opts.MinLength {
-				f(t.Start, last.end(), bytes.TrimFunc(q.text, isSpace))
-			}
-			if last.Space && last.POS != Determiner {
-				q.text = append(q.text, ' ')
+			if end := q.laid[j-1].end; l.suffice(end) {
+				f(t.Start, last.end(), bytes.TrimFunc(q.text[l.start:end], isSpace))
 			}
 		}
 	}
+}
+
+// lay writes the tokens of a text without its determiners to q.text, so that what is
+// looked up for a span is a stretch of it: from q.laid[i].start of its first token to
+// q.laid[j].end of its last. q.masks has the mask of the trigram's list at each place.
+func (q *quickUMLS) lay(toks []Token) {
+	q.text, q.laid, q.masks = q.text[:0], q.laid[:0], q.masks[:0]
+	for _, t := range toks {
+		start := len(q.text)
+		if t.POS == Determiner {
+			q.laid = append(q.laid, span{start, start})
+			continue
+		}
+		q.text = append(q.text, t.Text...)
+		q.laid = append(q.laid, span{start, len(q.text)})
+		if t.Space {
+			q.text = append(q.text, ' ')
+		}
+	}
+	var g gram
+	for i, c := range q.text {
+		if q.d.Lowercase && 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if g = g<<runeBits&(1<<(3*runeBits)-1) | gram(c); i < 2 {
+			continue
+		}
+		mask := uint64(0)
+		if k := q.x.list(g); k >= 0 {
+			mask = q.x.masks[k]
+		}
+		q.masks = append(q.masks, mask)
+	}
+}
+
+// lists tallies the lists of a span's trigrams while the span grows.
+type lists struct {
+	q           *quickUMLS
+	start, next int // in q.text: of the span, and of the trigram to be counted next
+	have        tally
+	ascii       bool // all characters are ASCII
+	lower       bool // one is in lower case
+}
+
+// take lets the span grow by a token.
+func (l *lists) take(t Token) {
+	if t.POS != Determiner {
+		l.ascii = l.ascii && t.ascii
+		l.lower = l.lower || t.lower
+	}
+}
+
+// suffice reports whether enough lists hold names of one size for any to be similar
+// to the span that ends at end. It says yes without looking where what is looked up
+// may not be the span as it stands: where that may be brought to ASCII or lower case,
+// decomposed, or trimmed.
+func (l *lists) suffice(end int) bool {
+	q := l.q
+	n := end - l.start - 2 // trigrams
+	if !l.ascii || n < 1 || n > mostTallied || q.text[l.start] <= ' ' || q.text[end-1] <= ' ' {
+		return true
+	}
+	if !l.lower && !q.d.Lowercase && !q.opts.KeepUppercase {
+		return true
+	}
+	for ; l.next < end-2; l.next++ {
+		l.have.add(q.masks[l.next])
+	}
+	return q.f.demand(q.x, n, q.opts.Similarity, q.opts.Threshold).met(&l.have) != 0
 }
 
 // windows calls f for all spans of up to Window tokens.
@@ -241,8 +312,12 @@ func (q *quickUMLS) lookup(span string) []Match {
 	case !q.opts.KeepUppercase && isUpperCase(s):
 		s = lower(s)
 	}
+	ids := q.f.find(q.x, decompose(s), q.opts.Similarity, q.opts.Threshold)
+	if len(ids) == 0 { // most spans, few of which come again
+		return nil
+	}
 	var found []Match
-	for i, id := range q.f.find(q.x, decompose(s), q.opts.Similarity, q.opts.Threshold) {
+	for i, id := range ids {
 		if i == 0 {
 			q.x1 = unique(compared(q.x1[:0], s))
 		}

@@ -17,7 +17,7 @@ import (
 // A dictionary of millions of names is read once and kept in a file: a line of
 // JSON that holds the small parts and the lengths, then the arrays, little-endian,
 // in the order of (*kept).arrays.
-const keptVersion = "lightbox dictionary 1"
+const keptVersion = "lightbox dictionary 2"
 
 type kept struct {
 	Version          string
@@ -27,19 +27,19 @@ type kept struct {
 	TypeSets         [][]string
 	Lengths          []int
 
-	text                       []byte
+	text, parts                []byte
 	ends                       []uint32
 	keys, starts               []int32
 	entries                    []uint32 // concept, times two, plus one when preferred
 	cuis                       []uint32
 	types                      []int32
-	grams, masks               []uint64
+	grams                      []uint64
 	lists, ids                 []int32
 	listStarts, ranks, bySizes []uint32
 }
 
 func (k *kept) arrays() []any {
-	return []any{&k.text, &k.ends, &k.keys, &k.starts, &k.entries, &k.cuis, &k.types, &k.grams, &k.lists, &k.ids, &k.listStarts, &k.ranks, &k.bySizes, &k.masks}
+	return []any{&k.text, &k.ends, &k.keys, &k.starts, &k.entries, &k.cuis, &k.types, &k.grams, &k.lists, &k.ids, &k.listStarts, &k.ranks, &k.bySizes, &k.parts}
 }
 
 // Save writes the dictionary with its index of trigrams to a file, whole or not at all.
@@ -47,7 +47,7 @@ func (d *Dictionary) Save(path string) error {
 	x := d.index()
 	k := &kept{Version: keptVersion, Title: d.Title, Hash: d.hash, Lowercase: d.Lowercase, NormalizeUnicode: d.NormalizeUnicode,
 		TypeSets: d.typeSets, text: d.names.text, ends: d.names.ends, keys: d.keys, starts: d.starts,
-		ids: x.ids, listStarts: x.starts, ranks: x.ranks, bySizes: x.bySize, masks: x.masks}
+		ids: x.ids, listStarts: x.starts, ranks: x.ranks, bySizes: x.bySize, parts: x.parts}
 	for _, e := range d.entries {
 		n := uint32(e.concept) << 1
 		if e.preferred {
@@ -192,7 +192,7 @@ func (k *kept) dictionary() *Dictionary {
 	for i, n := range k.cuis {
 		d.concepts = append(d.concepts, concept{fmt.Sprintf("C%07d", n), k.types[i]})
 	}
-	x := &index{lists: make(map[gram]int32, len(k.grams)), starts: k.listStarts, ranks: k.ranks, bySize: k.bySizes, ids: k.ids, masks: k.masks}
+	x := &index{lists: make(map[gram]int32, len(k.grams)), starts: k.listStarts, ranks: k.ranks, bySize: k.bySizes, ids: k.ids, parts: k.parts}
 	for i, g := range k.grams {
 		x.lists[gram(g)] = k.lists[i]
 	}

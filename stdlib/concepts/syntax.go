@@ -167,10 +167,17 @@ type lexeme struct {
 	mayStandAlone bool
 	// mayEnd: as mayStart, and no stop word.
 	mayEnd bool
+	ascii  bool // all characters are ASCII
+	lower  bool // one is an ASCII letter in lower case
+	// apart is where exceptions that begin with this token go on, nil for none.
+	apart *trie
 }
 
 func newLexeme(word string) *lexeme {
-	l := &lexeme{POS: tag(word), length: utf8.RuneCountInString(word)}
+	l := &lexeme{POS: tag(word), length: utf8.RuneCountInString(word), ascii: isASCII(word)}
+	for i := range len(word) {
+		l.lower = l.lower || 'a' <= word[i] && word[i] <= 'z'
+	}
 	stop := isStopWord()[word]
 	l.mayStart = !isPunct(word) && !isBlank(word) && l.POS == OtherPOS
 	l.mayStandAlone = !likeNumber(word) && (!stop || isNegation()[strings.ToLower(word)]) && l.POS == OtherPOS

@@ -1,6 +1,7 @@
 package concepts
 
 import (
+	"slices"
 	"sort"
 	"strings"
 	"unicode"
@@ -27,13 +28,14 @@ func Tokenize(text string) []Token { return newTokenizer().tokens(text) }
 // tokenizer cuts texts and remembers what it made of the words it saw.
 type tokenizer struct {
 	out     []Token
-	plain   bool // without the exceptions
-	runs    map[string][]string
+	plain   bool               // without the exceptions
+	runs    map[string][]Token // what runs were cut into
 	lexemes map[string]*lexeme
+	apart   *trie // nil when plain
 }
 
 func newTokenizer() *tokenizer {
-	return &tokenizer{runs: map[string][]string{}, lexemes: map[string]*lexeme{}}
+	return &tokenizer{runs: map[string][]Token{}, lexemes: map[string]*lexeme{}, apart: apart()}
 }
 
 // tokens cuts a text. The result is overwritten by the next call.
@@ -47,12 +49,6 @@ func (t *tokenizer) tokens(text string) []Token {
 	at := 0
 	for i := range t.out {
 		tok := &t.out[i]
-		lex, ok := t.lexemes[tok.Text]
-		if !ok {
-			lex = newLexeme(tok.Text)
-			t.lexemes[tok.Text] = lex
-		}
-		tok.lexeme = lex
 		tok.Start = at
 		at = tok.end()
 		if tok.Space {
@@ -60,6 +56,17 @@ func (t *tokenizer) tokens(text string) []Token {
 		}
 	}
 	return t.out
+}
+
+// known is what is known of a token's text.
+func (t *tokenizer) known(text string) *lexeme {
+	lex, ok := t.lexemes[text]
+	if !ok {
+		lex = newLexeme(text)
+		lex.apart = t.apart.next[text]
+		t.lexemes[text] = lex
+	}
+	return lex
 }
 
 // special is the parts of an exception, nil for any other text.
@@ -72,7 +79,7 @@ func (t *tokenizer) special(s string) []string {
 
 // plain cuts a text without any exception.
 func plain(s string) []string {
-	t := tokenizer{plain: true, runs: map[string][]string{}}
+	t := tokenizer{plain: true, runs: map[string][]Token{}}
 	t.text(s)
 	out := make([]string, len(t.out))
 	for i, tok := range t.out {
@@ -113,19 +120,18 @@ func (t *tokenizer) text(s string) {
 
 // word cuts a run, or remembers how it was cut before.
 func (t *tokenizer) word(s string) {
-	parts, ok := t.runs[s]
-	if ok {
-		for _, p := range parts {
-			t.push(p)
-		}
+	if parts, ok := t.runs[s]; ok {
+		t.out = append(t.out, parts...)
 		return
 	}
 	n := len(t.out)
 	t.run(s)
-	for _, tok := range t.out[n:] {
-		parts = append(parts, tok.Text)
+	if !t.plain {
+		for i := n; i < len(t.out); i++ {
+			t.out[i].lexeme = t.known(t.out[i].Text)
+		}
 	}
-	t.runs[s] = parts
+	t.runs[s] = slices.Clone(t.out[n:])
 }
 
 // run cuts what stands between white space: prefixes and suffixes are peeled
@@ -271,14 +277,15 @@ type span struct{ start, end int }
 func (t *tokenizer) merge() {
 	var found []span
 	for i := range t.out {
-		node := apart()
-		for j := i; j < len(t.out); j++ {
-			if node = node.next[t.out[j].Text]; node == nil {
+		node := t.out[i].apart
+		for j := i + 1; node != nil; j++ {
+			if node.ends {
+				found = append(found, span{i, j})
+			}
+			if j == len(t.out) {
 				break
 			}
-			if node.ends {
-				found = append(found, span{i, j + 1})
-			}
+			node = node.next[t.out[j].Text]
 		}
 	}
 	if len(found) == 0 {
@@ -331,7 +338,7 @@ func (t *tokenizer) joined(i, end int) []Token {
 	}
 	out := make([]Token, len(parts))
 	for k, p := range parts {
-		out[k].Text = p
+		out[k] = Token{Text: p, lexeme: t.known(p)}
 	}
 	out[len(out)-1].Space = t.out[end-1].Space
 	return out
