@@ -112,7 +112,7 @@ RECIPE is a Go file, a directory that holds one, or the name of a built-in recip
 		c.recipeHelp(cmd, args)
 	})
 	root.AddCommand(c.runCommand(), c.rehearseCommand(), c.planCommand(), c.checkCommand(), c.showCommand(), c.replCommand(), c.verifyCommand(),
-		c.gcCommand(), c.modelsCommand(), c.scoreCommand(), c.doctorCommand(), c.versionCommand())
+		c.exportCommand(), c.diffCommand(), c.gcCommand(), c.modelsCommand(), c.scoreCommand(), c.doctorCommand(), c.versionCommand())
 	root.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return nil
@@ -195,6 +195,16 @@ func quoted(args []string) string {
 	return strings.Join(out, " ")
 }
 
+// takesValue reports whether an argument is a flag whose value is the next one.
+func takesValue(cmd *cobra.Command, arg string) bool {
+	name, ok := strings.CutPrefix(arg, "--")
+	if !ok {
+		return false
+	}
+	f := cmd.Flags().Lookup(name)
+	return f != nil && f.NoOptDefVal == ""
+}
+
 // recipeOf annotates a command that is a built-in recipe with its name.
 const recipeOf = "recipe"
 
@@ -210,7 +220,7 @@ func (c *cli) recipeHelp(cmd *cobra.Command, args []string) {
 		if i == 0 && cmd.Annotations[recipeOf] == "" && a == cmd.Name() || strings.HasPrefix(a, "-") {
 			continue
 		}
-		if i > 0 && (args[i-1] == "--set" || args[i-1] == "--store" || args[i-1] == "--only") {
+		if i > 0 && takesValue(cmd, args[i-1]) || session.IsLock(a) {
 			continue
 		}
 		r, err := session.Load(a)

@@ -80,6 +80,23 @@ func TestUsage(t *testing.T) {
 		{[]string{"check", file}, 0, "sums.go: no errors in 2 variables"},
 		{[]string{"verify", file, "--store", filepath.Join(filepath.Dir(file), "s")}, 1, "sums.lock.yaml is not there"},
 		{[]string{"doctor", file}, 0, "instructions "},
+		{[]string{"export", file}, 2, "--to is missing; want html, md, tex or ipynb\ntry: lightbox export -h"},
+		{[]string{"export", file, "--to", "htlm"}, 2, `unknown format "htlm"; want html, md, tex or ipynb; did you mean html`},
+		{[]string{"export", "quickstrat", "--to", "md"}, 1, "did you mean the built-in recipe quickstart"},
+		{[]string{"export", "quickstart", "--to", "html", "--store", t.TempDir()}, 1, "nothing of "},
+		{[]string{"export", file, "--to", "html", "--out", "/nowhere/a.html"}, 1, "cannot write /nowhere/a.html: there is no directory /nowhere"},
+		{[]string{"export", file, "--to", "html", "--out", "-"}, 0, "the sum is 42"},
+		{[]string{"export", file, "--to", "ipynb", "--set", "a=1", "--out", "-"}, 0, "the sum is 3"},
+		{[]string{"export", "--to", "html", file, "-h"}, 0, "--set a=40  the first number (int)"},
+		{[]string{"diff"}, 2, "lightbox diff takes one or two recipes or lock files, got 0 arguments"},
+		{[]string{"diff", file}, 1, "sums.lock.yaml is not there"},
+		{[]string{"diff", file, "--set", "a=7"}, 0, "--set a"},
+		{[]string{"diff", file, file}, 0, "Nothing differs."},
+		{[]string{"diff", file, "x.lock.yaml"}, 1, "x.lock.yaml: no such lock file"},
+		{[]string{"diff", "x.lock.yaml"}, 2, "a lock file alone"},
+		{[]string{"diff", file, "x.lock.yaml", "--set", "a=7"}, 2, "--set is for a recipe; x.lock.yaml is a lock file"},
+		{[]string{"diff", file, file, "--format", "pdf"}, 2, `unknown format "pdf"`},
+		{[]string{"diff", file, file, "--format", "csv"}, 1, "diff has no table to write as CSV"},
 	} {
 		code, out, errs := lightbox(c.args...)
 		if code != c.code || !strings.Contains(out+errs, c.want) {

@@ -77,7 +77,7 @@ func TestMainJob(t *testing.T) {
 		t.Fatalf("%v\n%s", err, &first)
 	}
 	took := time.Since(begin)
-	if s := first.String(); !strings.Contains(s, "+Modality") || !strings.Contains(s, "train.LoRA") {
+	if s := first.String(); !strings.Contains(s, "+Modality") || !strings.Contains(s, "train.LoRA") || !strings.Contains(s, "random weights base (") || !strings.Contains(s, "adapter adapted (") {
 		t.Errorf("output:\n%s", s)
 	}
 	if err := child(&second, "run", whole).Run(); err != nil || !strings.Contains(second.String(), "nothing was run") {

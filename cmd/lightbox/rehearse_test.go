@@ -40,6 +40,14 @@ func TestRehearse(t *testing.T) {
 			t.Errorf("%s is not marked (%v)", f, err)
 		}
 	}
+	page := filepath.Join(dir, "page.html")
+	var exported bytes.Buffer
+	if err := child(&exported, "export", dir, "--rehearsal", "--to", "html", "--out", page).Run(); err != nil {
+		t.Fatalf("%v\n%s", err, &exported)
+	}
+	if raw, err := os.ReadFile(page); err != nil || !bytes.Contains(raw, []byte("class=\"rehearsal\"")) || bytes.Count(raw, []byte("<article")) < 4 {
+		t.Errorf("the page of a rehearsal (%v): %d films", err, bytes.Count(raw, []byte("<article")))
+	}
 	if s := out.String(); !strings.Contains(s, "SmolVLM-500M-Instruct") || !strings.Contains(s, "Qwen2-VL-2B-Instruct") {
 		t.Errorf("the systems keep their names:\n%s", s)
 	}

@@ -2,7 +2,9 @@ package lock
 
 import (
 	"fmt"
+	"slices"
 	"sort"
+	"strings"
 
 	"lightbox/runtime/step"
 )
@@ -60,6 +62,7 @@ func Compare(lock, now *File) []Finding {
 		}
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
+	nameInputs(out, now)
 	return out
 }
 
@@ -102,16 +105,54 @@ func causes(a, b Entry, seedA, seedB uint64) []string {
 		why = append(why, fmt.Sprintf("%s has version %s in the lock, %s now", a.Op, a.Version, b.Version))
 	}
 	if a.Sources != b.Sources {
-		why = append(why, "the content of its files changed")
+		why = append(why, fileChanges(a, b)...)
 	}
 	if a.Seed != nil && b.Seed != nil && seedA != seedB {
 		why = append(why, fmt.Sprintf("seed %d in the lock, %d now", seedA, seedB))
 	}
 	why = append(why, step.Changes([]byte(a.Params), []byte(b.Params))...)
 	if len(why) == 0 {
-		why = append(why, "what it is made from changed")
+		why = append(why, madeFromOther)
 	}
 	return why
+}
+
+// madeFromOther is why an entry changed of which nothing itself did.
+const madeFromOther = "what it is made from changed"
+
+// nameInputs says of entries that changed with their inputs which those are.
+func nameInputs(found []Finding, now *File) {
+	changed := map[string]bool{} // by variable
+	for _, f := range found {
+		if f.Verdict == Changed || f.Verdict == Missing {
+			changed[variable(f.Name)] = true
+		}
+	}
+	for _, f := range found {
+		for i, why := range f.Why {
+			if why != madeFromOther {
+				continue
+			}
+			var names []string
+			for _, in := range now.Entries[f.Name].inputs {
+				if changed[in] && in != variable(f.Name) && !slices.Contains(names, in) {
+					names = append(names, in)
+				}
+			}
+			switch {
+			case len(names) == 0 && slices.Contains(now.Entries[f.Name].inputs, variable(f.Name)):
+				f.Why[i] = "an earlier step of it changed"
+			case len(names) > 0:
+				f.Why[i] = "it is made from " + strings.Join(names, ", ") + ", which changed"
+			}
+		}
+	}
+}
+
+// variable is that of an entry: of captions[1] captions.
+func variable(entry string) string {
+	name, _, _ := strings.Cut(entry, "[")
+	return name
 }
 
 func numberNames(a, b Entry) []string {

@@ -2,7 +2,8 @@
 // of what a recipe gave: one entry per variable, sorted, so that merges stay
 // local and `lightbox verify` can say what changed.
 //
-// It knows the file and how two of them are compared. It does not run
+// It knows the file and how two of them are compared: Compare judges whether a
+// result was reproduced, Diff lists what two runs have in different ways. It does not run
 // anything, and does not know what an artifact or a table means: headline
 // numbers are read off the displayed tables.
 package lock
@@ -21,6 +22,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"lightbox/runtime/step"
 	"lightbox/runtime/store"
 )
 
@@ -41,12 +43,20 @@ type Entry struct {
 	Plan     string            `yaml:"plan,omitempty"`     // plan key
 	Key      string            `yaml:"key,omitempty"`      // artifact key
 	Sources  string            `yaml:"sources,omitempty"`  // hash over the external files, in order
+	Files    map[string]string `yaml:"files,omitempty"`    // of at most maxFiles external files: path below their common directory → 12 digits of SHA-256
 	Content  string            `yaml:"content,omitempty"`  // hash over the artifact's files
 	Seed     *uint64           `yaml:"seed,omitempty"`     // where the operation reads it
 	Device   string            `yaml:"device,omitempty"`   // kind and instruction set that made it
 	Lightbox string            `yaml:"lightbox,omitempty"` // version that made it
 	Numbers  map[string]string `yaml:"numbers,omitempty"`  // of a displayed table: row / column → text
+
+	sources []store.Source // the external files where they are too many for Files, and known
+	inputs  []string       // the variables that it is made from, where they are known
 }
+
+// maxFiles bounds what a lock records by name: of a data set with thousands of
+// images the hash over all must do, and Recall names what changed.
+const maxFiles = 64
 
 const (
 	format = 1
@@ -136,14 +146,54 @@ func Step(m *store.Manifest, sources []store.Source) Entry {
 		Op: m.Op, Version: m.Version, Params: params(m.Params), Plan: m.Plan.String(), Key: m.Key.String(), Seed: m.Seed,
 		Content: Content(m.Files), Device: strings.TrimSpace(m.Device + " " + m.ISA), Lightbox: m.Lightbox,
 	}
-	if len(sources) > 0 {
-		h := sha256.New()
-		for _, s := range sources {
-			fmt.Fprintln(h, s.SHA256)
-		}
-		e.Sources = hex.EncodeToString(h.Sum(nil))
-	}
+	e.setSources(sources)
 	return e
+}
+
+func (e *Entry) setSources(sources []store.Source) {
+	if len(sources) == 0 {
+		return
+	}
+	e.Sources = SourcesHash(sources)
+	if len(sources) > maxFiles {
+		e.sources = sources
+		return
+	}
+	e.Files = map[string]string{}
+	for _, s := range below(sources) {
+		e.Files[s.Path] = s.SHA256
+	}
+}
+
+// SourcesHash is one hash over external files, in order.
+func SourcesHash(sources []store.Source) string {
+	h := sha256.New()
+	for _, s := range sources {
+		fmt.Fprintln(h, s.SHA256)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// From says which variables an entry is made from, so that Compare can name
+// the one that changed.
+func (e Entry) From(variables ...string) Entry {
+	e.inputs = variables
+	return e
+}
+
+// Recall adds the external files that a store still knows of the entries'
+// artifacts, where the lock itself holds their hash only.
+func (f *File) Recall(sources func(step.Key) []store.Source) {
+	for name, e := range f.Entries {
+		var key step.Key
+		if e.Sources == "" || e.Files != nil || e.sources != nil || key.UnmarshalText([]byte(e.Key)) != nil {
+			continue
+		}
+		if list := sources(key); len(list) > 0 {
+			e.sources = list
+			f.Entries[name] = e
+		}
+	}
 }
 
 // params is the text of canonical parameters; none for the default ones.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"regexp"
 	"strings"
 
 	"lightbox/runtime/view"
@@ -51,7 +52,11 @@ figure{margin:.5em 0}figure img{max-width:100%}figcaption{color:#555;font-size:9
 
 func escapeHTML(s string) string { return html.EscapeString(visible(s)) }
 
-type page struct{ b strings.Builder }
+type page struct {
+	b   strings.Builder
+	web bool // of a document: wide tables scroll
+	raw bool // for a notebook, which has no style sheet of ours: marks and alignment stand in the elements
+}
 
 func (p *page) write(v view.View) {
 	switch v := v.(type) {
@@ -92,6 +97,24 @@ func (p *page) picture(mime string, data []byte, caption string) {
 
 func (p *page) table(t view.Table) {
 	n := columnsOf(t)
+	if p.web {
+		p.b.WriteString("<div class=\"scroll\">")
+		defer p.b.WriteString("</div>\n")
+	}
+	p.grid(t, n)
+	if t.Legend.Text != "" {
+		fmt.Fprintf(&p.b, "<p class=\"notes\">%s</p>\n", p.spans(t.Legend))
+	}
+	if len(t.Footer) > 0 {
+		notes := make([]string, len(t.Footer))
+		for i, f := range t.Footer {
+			notes[i] = escapeHTML(f)
+		}
+		fmt.Fprintf(&p.b, "<p class=\"notes\">%s</p>\n", strings.Join(notes, "<br>\n"))
+	}
+}
+
+func (p *page) grid(t view.Table, n int) {
 	p.b.WriteString("<table>\n")
 	if t.Title != "" || t.Caption != "" {
 		p.b.WriteString("<caption>")
@@ -123,23 +146,28 @@ func (p *page) table(t view.Table) {
 		}
 		p.b.WriteString("<tr" + class(classes) + ">")
 		if r.Group {
-			fmt.Fprintf(&p.b, "<td colspan=\"%d\">%s</td>", n, escapeHTML(groupText(r)))
+			p.group(r, n)
 		} else {
 			p.cells(t, r.Cells, "td", n)
 		}
 		p.b.WriteString("</tr>\n")
 	}
 	p.b.WriteString("</tbody>\n</table>\n")
-	if t.Legend.Text != "" {
-		fmt.Fprintf(&p.b, "<p class=\"notes\">%s</p>\n", htmlSpans(t.Legend))
+}
+
+// In a document a column is kept wide for a text of more than wideText bytes, and one of at most shortText does
+// not break.
+const (
+	wideText  = 60
+	shortText = 28
+)
+
+func (p *page) group(r view.Row, n int) {
+	text, style := escapeHTML(groupText(r)), ""
+	if p.raw {
+		text, style = "<i>"+text+"</i>", " style=\"text-align:left\""
 	}
-	if len(t.Footer) > 0 {
-		notes := make([]string, len(t.Footer))
-		for i, f := range t.Footer {
-			notes[i] = escapeHTML(f)
-		}
-		fmt.Fprintf(&p.b, "<p class=\"notes\">%s</p>\n", strings.Join(notes, "<br>\n"))
-	}
+	fmt.Fprintf(&p.b, "<td colspan=\"%d\"%s>%s</td>", n, style, text)
 }
 
 func class(names []string) string {
@@ -174,15 +202,40 @@ func (p *page) cells(t view.Table, cells []view.Cell, element string, n int) {
 		if c.Dim {
 			classes = append(classes, "dim")
 		}
-		colspan := ""
-		if span > 1 {
-			colspan = fmt.Sprintf(" colspan=\"%d\"", span)
+		if p.web && len(c.Text) > wideText {
+			classes = append(classes, "w")
+		} else if p.web && len(c.Text) <= shortText {
+			classes = append(classes, "k")
 		}
-		fmt.Fprintf(&p.b, "<%s%s%s>%s</%s>", element, colspan, class(classes), htmlSpans(c), element)
+		attrs, text := class(classes), p.spans(c)
+		if p.raw {
+			attrs, text = rawCell(align, c, text)
+		}
+		if span > 1 {
+			attrs = fmt.Sprintf(" colspan=\"%d\"", span) + attrs
+		}
+		fmt.Fprintf(&p.b, "<%s%s>%s</%s>", element, attrs, text, element)
 	}
 	for ; at < n; at++ {
 		fmt.Fprintf(&p.b, "<%s></%s>", element, element)
 	}
+}
+
+// rawCell is a cell without classes.
+func rawCell(align view.Align, c view.Cell, text string) (attrs, marked string) {
+	name := map[view.Align]string{view.Right: "right", view.Center: "center"}[align]
+	if name == "" {
+		name = "left"
+	}
+	switch {
+	case c.Mark == view.Best:
+		text = "<b>" + text + "</b>"
+	case c.Mark == view.Second:
+		text = "<u>" + text + "</u>"
+	case c.Dim:
+		text = "<small>" + text + "</small>"
+	}
+	return fmt.Sprintf(" style=\"text-align:%s\"", name), text
 }
 
 // text renders the Markdown that recipes use: paragraphs, headings, list items,
@@ -231,7 +284,10 @@ func (p *page) text(md string) {
 	flush()
 }
 
-// inline renders bold and code of one line.
+// markdownLink is a link to the web, after escaping: the address has no quotation mark left.
+var markdownLink = regexp.MustCompile(`\[([^\[\]]+)\]\((https?://[^\s()<>]+)\)`)
+
+// inline renders bold, code and links of one line.
 func inline(s string) string {
 	var b strings.Builder
 	for i, part := range strings.Split(s, "`") {
@@ -240,6 +296,7 @@ func inline(s string) string {
 			b.WriteString("<code>" + part + "</code>")
 			continue
 		}
+		part = markdownLink.ReplaceAllString(part, `<a href="$2">$1</a>`)
 		bolds := strings.Split(part, "**")
 		for k, x := range bolds {
 			if k%2 == 1 && k < len(bolds)-1 {

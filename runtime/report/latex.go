@@ -33,6 +33,7 @@ type latex struct {
 	b     strings.Builder
 	files Files
 	n     int
+	doc   bool // of a document: tables fit the line, long ones break across pages
 }
 
 func (l *latex) write(v view.View) {
@@ -62,7 +63,11 @@ func (l *latex) picture(file, caption string) {
 		fmt.Fprintf(&l.b, "%% a picture that is stored nowhere: %s\n", oneLine(caption))
 		return
 	}
-	fmt.Fprintf(&l.b, "\\begin{figure}[t]\n\\centering\n\\includegraphics[width=\\linewidth]{%s}\n\\caption{%s}\n\\end{figure}\n", file, escapeLaTeX(caption))
+	size := ""
+	if l.doc { // our figures are made for one column of two
+		size = ".7"
+	}
+	fmt.Fprintf(&l.b, "\\begin{figure}[%s]\n\\centering\n\\includegraphics[width=%s\\linewidth]{%s}\n\\caption{%s}\n\\end{figure}\n", l.place(), size, file, escapeLaTeX(caption))
 }
 
 // paragraphs are a Markdown text's words without its marks.
@@ -76,21 +81,16 @@ func paragraphs(md string) string {
 
 func (l *latex) table(t view.Table) {
 	n := columnsOf(t)
-	var spec strings.Builder
-	wide, _ := coloured(t)
-	for c := range n {
-		if wide[c] { // a text to wrap
-			spec.WriteString("p{0.75\\linewidth}")
-			continue
-		}
-		spec.WriteString(alignLetter(alignOf(t, view.Cell{}, c)))
+	if l.doc && len(t.Rows) > longRows {
+		l.longGrid(t, n, columnSpec(t, n))
+		return
 	}
-	l.b.WriteString("\\begin{table}[t]\n\\centering\n")
+	l.b.WriteString("\\begin{table}[" + l.place() + "]\n\\centering\n")
 	if caption := strings.TrimSpace(sentence(t.Title) + " " + t.Caption); caption != "" {
 		fmt.Fprintf(&l.b, "\\caption{%s}\n", escapeLaTeX(caption))
 	}
 	if n > 0 {
-		l.grid(t, n, spec.String())
+		l.grid(t, n)
 	}
 	if t.Legend.Text != "" {
 		l.b.WriteString("\\par\\smallskip\\footnotesize\n" + guard(latexSpans(t.Legend)) + "\n")
@@ -98,6 +98,9 @@ func (l *latex) table(t view.Table) {
 	for i, f := range t.Footer {
 		if i == 0 {
 			l.b.WriteString("\\par\\smallskip\\footnotesize\n")
+			if l.doc {
+				l.b.WriteString("\\raggedright\n")
+			}
 		}
 		end := "\\\\\n"
 		if i == len(t.Footer)-1 {
@@ -108,8 +111,40 @@ func (l *latex) table(t view.Table) {
 	l.b.WriteString("\\end{table}\n")
 }
 
-func (l *latex) grid(t view.Table, n int, spec string) {
-	fmt.Fprintf(&l.b, "\\begin{tabular}{%s}\n\\toprule\n", spec)
+// place is where floats may go.
+func (l *latex) place() string {
+	if l.doc {
+		return "!htbp"
+	}
+	return "t"
+}
+
+func (l *latex) grid(t view.Table, n int) {
+	var spec strings.Builder
+	wide, _ := coloured(t)
+	for c := range n {
+		if wide[c] { // a text to wrap
+			spec.WriteString("p{0.75\\linewidth}")
+			continue
+		}
+		spec.WriteString(alignLetter(alignOf(t, view.Cell{}, c)))
+	}
+	if l.doc { // no wider than the line
+		l.b.WriteString("\\small\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n")
+		spec.Reset()
+		spec.WriteString(columnSpec(t, n))
+	}
+	fmt.Fprintf(&l.b, "\\begin{tabular}{%s}\n\\toprule\n", &spec)
+	l.head(t, n)
+	l.rows(t, n)
+	l.b.WriteString("\\bottomrule\n\\end{tabular}")
+	if l.doc {
+		l.b.WriteString("}")
+	}
+	l.b.WriteString("\n")
+}
+
+func (l *latex) head(t view.Table, n int) {
 	for i, h := range t.Header {
 		l.row(t, h, n, true)
 		if i < len(t.Header)-1 {
@@ -119,6 +154,9 @@ func (l *latex) grid(t view.Table, n int, spec string) {
 	if len(t.Header) > 0 {
 		l.b.WriteString("\\midrule\n")
 	}
+}
+
+func (l *latex) rows(t view.Table, n int) {
 	for i, r := range t.Rows {
 		if r.Rule && i > 0 {
 			l.b.WriteString("\\midrule\n")
@@ -129,11 +167,10 @@ func (l *latex) grid(t view.Table, n int, spec string) {
 		}
 		l.row(t, r.Cells, n, false)
 	}
-	l.b.WriteString("\\bottomrule\n\\end{tabular}\n")
 }
 
 func sentence(s string) string {
-	if s == "" || strings.HasSuffix(s, ".") {
+	if s = strings.TrimSpace(s); s == "" || strings.HasSuffix(s, ".") {
 		return s
 	}
 	return s + "."
@@ -201,11 +238,3 @@ func guard(s string) string {
 	}
 	return s
 }
-
-var latexEscapes = strings.NewReplacer(`\`, `\textbackslash{}`, "{", `\{`, "}", `\}`, "$", `\$`, "&", `\&`, "#", `\#`, "_", `\_`,
-	"%", `\%`, "~", `\textasciitilde{}`, "^", `\textasciicircum{}`, "<", `\textless{}`, ">", `\textgreater{}`, "|", `\textbar{}`,
-	`"`, "''", "`", `\textasciigrave{}`, "–", "--", "—", "---", "−", "$-$", "±", `$\pm$`, "×", `$\times$`, "≤", `$\leq$`, "≥", `$\geq$`, "∼", `$\sim$`,
-	"µ", `$\mu$`, "μ", `$\mu$`, "°", `$^\circ$`, "Δ", `$\Delta$`, "²", "$^2$", "³", "$^3$", "…", `\ldots{}`, "→", `$\rightarrow$`, "\ufffd", "?")
-
-// escapeLaTeX makes a text stand for itself, on one line.
-func escapeLaTeX(s string) string { return latexEscapes.Replace(oneLine(s)) }

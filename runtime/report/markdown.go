@@ -8,7 +8,7 @@ import (
 	"lightbox/runtime/view"
 )
 
-// Markdown writes a view as GitHub's Markdown: best in bold, second in <u>,
+// Markdown writes a view as GitHub's Markdown: best in bold, second in <ins>,
 // groups as bold rows. Pictures are links to their files.
 func Markdown(w io.Writer, v view.View, files Files) error {
 	m := markdown{files: files}
@@ -119,7 +119,7 @@ func markdownCell(c view.Cell) string {
 	case c.Mark == view.Best:
 		return "**" + s + "**"
 	case c.Mark == view.Second:
-		return "<u>" + s + "</u>"
+		return "<ins>" + s + "</ins>"
 	}
 	return s
 }
@@ -134,4 +134,65 @@ func escapeMarkdown(s string) string {
 		s = `\` + s // no heading, list or rule
 	}
 	return s
+}
+
+// MarkdownDocument writes a document as forges render it. Its pictures go to
+// files beside it.
+func MarkdownDocument(w io.Writer, d Document, beside *Beside) error {
+	var b strings.Builder
+	par := func(s string) {
+		if s = strings.TrimSpace(s); s != "" {
+			b.WriteString(s + "\n\n")
+		}
+	}
+	par("# " + escapeMarkdown(d.Title))
+	if d.Rehearsal != "" {
+		par("> **" + escapeMarkdown(d.Rehearsal) + "**")
+	}
+	par(d.Intro)
+	par(escapeMarkdown(strings.Join(d.Facts, "; ")))
+	if len(d.Missing) > 0 {
+		par("Not in the store, and so not here:\n\n- " + strings.Join(d.Missing, "\n- "))
+	}
+	show := func(name string, v view.View) {
+		m := markdown{files: beside.keep(name, v, ".svg", ".png")}
+		m.write(v)
+		par(m.b.String())
+	}
+	for _, c := range d.Cells {
+		if c.Title != "" {
+			par("## " + c.Title)
+		}
+		par(c.Markdown)
+		for _, r := range c.Results {
+			show(r.Name, r.show())
+		}
+	}
+	if len(d.Films) > 0 {
+		par("## Images and captions")
+		par(escapeMarkdown(d.FilmNote))
+		for i, f := range d.Films {
+			par(filmTitle(f))
+			if len(f.Picture) > 0 {
+				par(fmt.Sprintf("![%s](<%s>)", escapeMarkdown(f.ID), beside.add(filmFile(i, f), f.Picture)))
+			}
+			show("", filmTable(f))
+		}
+	}
+	par("## Provenance")
+	if d.Origin != nil {
+		show("origin", d.Origin)
+	}
+	if d.Command != "" {
+		par("Made again by `" + d.Command + "`")
+	}
+	if d.Source != "" {
+		fence := "```"
+		for strings.Contains(d.Source, fence) {
+			fence += "`"
+		}
+		par("<details><summary>The recipe</summary>\n\n" + fence + "go\n" + strings.TrimRight(d.Source, "\n") + "\n" + fence + "\n\n</details>")
+	}
+	_, err := io.WriteString(w, strings.TrimRight(b.String(), "\n")+"\n")
+	return err
 }

@@ -1,5 +1,6 @@
 // Package report renders what values show of themselves (runtime/view): to a
-// terminal, as Markdown, LaTeX, HTML and CSV.
+// terminal, as Markdown, LaTeX, HTML and CSV; and a whole recipe with its results
+// (Document) as a web page, Markdown, LaTeX or a Jupyter notebook.
 //
 // It knows views and formats. It does not know which value a view came from,
 // nor where results live: Write is given a directory and a name. All formats but

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -123,8 +124,9 @@ func spanByRune(c view.Cell) []*view.Span {
 	return out
 }
 
-// htmlSpans is a cell's text with its spans.
-func htmlSpans(c view.Cell) string {
+// spans is a cell's text with its spans. A document's policy allows no style at an
+// element, so there the hues are classes.
+func (p *page) spans(c view.Cell) string {
 	var b strings.Builder
 	for _, s := range segments(c) {
 		text := strings.ReplaceAll(escapeHTML(s.text), "\n", "<br>")
@@ -133,6 +135,14 @@ func htmlSpans(c view.Cell) string {
 			continue
 		}
 		name, weight := s.span.Name, ""
+		if p.web {
+			classes := fmt.Sprintf("h%d", s.span.Hue)
+			if s.span.Match {
+				classes += " match"
+			}
+			b.WriteString("<span title=\"" + escapeHTML(name) + "\" class=\"" + classes + "\">" + text + "</span>")
+			continue
+		}
 		if s.span.Match {
 			weight = ";font-weight:bold"
 		}

@@ -49,6 +49,9 @@ func TestQLoRARecipe(t *testing.T) {
 	if got := ran(run(t, Options{Recipe: file})); got != "base phantoms test adapted small captions Table" {
 		t.Errorf("first run made %q", got)
 	}
+	if s := strings.Join(strings.Fields(read(t, filepath.Join(results, "Table.txt"))), " "); !strings.Contains(s, "weights tiny-llava (") || !strings.Contains(s, "quantised nf4 (") || !strings.Contains(s, "adapter adapted (") {
+		t.Errorf("the table does not say what it rests on:\n%s", s)
+	}
 	first := read(t, filepath.Join(results, "Table.csv"))
 	for _, want := range []string{"base", "QLoRA", "tiny, int8"} {
 		if !strings.Contains(first, want) {

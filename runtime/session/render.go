@@ -30,6 +30,11 @@ func Print(w io.Writer, shown []Shown, style report.Style) error {
 	return nil
 }
 
+// PrintView shows a view on a terminal.
+func PrintView(w io.Writer, v view.View, style report.Style) error {
+	return report.Terminal(w, v, style)
+}
+
 // ErrFormat is an unknown output format.
 var ErrFormat = errors.New("unknown format")
 

@@ -104,6 +104,7 @@ func (s *Session) shown(e *exec.Executor, p *exec.Plan, vs []eval.Value) ([]Show
 		if err != nil {
 			return out, fmt.Errorf("%s: showing %s: %w", v.Var.Pos, v.Var.Name, err)
 		}
+		w = noted(w, s.basis(p, behind(p, v.Refs())).note())
 		if s.o.Rehearse {
 			w = rehearsed(w)
 		}
@@ -269,20 +270,9 @@ func (s *Session) record(st *store.Store, p *exec.Plan, shown []Shown) (*lock.Fi
 		if err != nil {
 			return nil, err
 		}
-		entries[it.Step.Var] = append(entries[it.Step.Var], lock.Step(m, it.Sources))
+		entries[it.Step.Var] = append(entries[it.Step.Var], lock.Step(m, it.Sources).From(inputVars(it)...))
 	}
-	for name, list := range entries {
-		for i, e := range list {
-			entry := name
-			if len(list) > 1 {
-				entry = fmt.Sprintf("%s[%d]", name, i)
-			}
-			if i == len(list)-1 {
-				e.Numbers = lock.Numbers(displayed[name].View)
-			}
-			f.Entries[entry] = e
-		}
-	}
+	name(f, entries, func(variable string) map[string]string { return lock.Numbers(displayed[variable].View) })
 	return f, nil
 }
 
@@ -324,6 +314,8 @@ func (s *Session) Verify(ctx context.Context) ([]lock.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
+	old.Recall(s.recall)
+	s.foretell(old, p)
 	if err := p.Write(s.o.Progress); err != nil {
 		return nil, err
 	}
@@ -341,6 +333,21 @@ func (s *Session) Verify(ctx context.Context) ([]lock.Finding, error) {
 	err = os.RemoveAll(scratch.Root())
 	_ = os.Remove(filepath.Dir(scratch.Root())) // only if it was the last
 	return lock.Compare(old, now), err
+}
+
+// foretell says before hours are spent what differs from the lock file anyway.
+func (s *Session) foretell(old *lock.File, p *exec.Plan) {
+	begun := false
+	for _, f := range lock.Compare(old, s.outline(p, nil)) {
+		if f.Verdict != lock.Changed && f.Verdict != lock.Missing {
+			continue
+		}
+		if !begun {
+			begun = true
+			fmt.Fprintln(s.o.Progress, "changed since the lock file was written:")
+		}
+		fmt.Fprintf(s.o.Progress, "  %s: %s\n", f.Name, strings.Join(f.Why, "; "))
+	}
 }
 
 func (s *Session) readLock() (*lock.File, error) {

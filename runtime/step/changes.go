@@ -9,9 +9,19 @@ import (
 	"strings"
 )
 
-// Changes names the leaves in which two canonical parameters (Canonical)
-// differ: "parameter Rank 8 → 16".
-func Changes(before, now []byte) []string {
+// Difference is one leaf in which two canonical parameters differ. A side that
+// has the default shows as "".
+type Difference struct {
+	Name        string // "Rank", "Config.LR"; "value" of parameters that are one value
+	Before, Now string // as JSON
+}
+
+// Function reports whether the leaf is a function, known by the hash of its source.
+func (d Difference) Function() bool { return strings.HasPrefix(d.Now, `"func `) }
+
+// Differences lists the leaves in which two canonical parameters (Canonical)
+// differ, by name; none where either cannot be read.
+func Differences(before, now []byte) []Difference {
 	old, err1 := leaves(before)
 	fresh, err2 := leaves(now)
 	if err1 != nil || err2 != nil {
@@ -19,24 +29,36 @@ func Changes(before, now []byte) []string {
 	}
 	all := maps.Clone(old)
 	maps.Copy(all, fresh)
-	var out []string
+	var out []Difference
 	for _, k := range slices.Sorted(maps.Keys(all)) {
-		a, inOld := old[k]
-		b, inNew := fresh[k]
+		if old[k] == fresh[k] {
+			continue
+		}
 		name := strings.TrimPrefix(k, ".")
 		if name == "" {
 			name = "value"
 		}
-		switch {
-		case strings.HasPrefix(b, `"func `) && a != b:
-			out = append(out, "function "+name+" changed")
-		case !inOld:
-			out = append(out, "parameter "+name+" default → "+brief(b))
-		case !inNew:
-			out = append(out, "parameter "+name+" "+brief(a)+" → default")
-		case a != b:
-			out = append(out, "parameter "+name+" "+brief(a)+" → "+brief(b))
+		out = append(out, Difference{name, old[k], fresh[k]})
+	}
+	return out
+}
+
+// Changes names the leaves in which two canonical parameters differ, in words:
+// "parameter Rank 8 → 16".
+func Changes(before, now []byte) []string {
+	word := func(s string) string {
+		if s == "" {
+			return "default"
 		}
+		return brief(s)
+	}
+	var out []string
+	for _, d := range Differences(before, now) {
+		if d.Function() {
+			out = append(out, "function "+d.Name+" changed")
+			continue
+		}
+		out = append(out, "parameter "+d.Name+" "+word(d.Before)+" → "+word(d.Now))
 	}
 	return out
 }

@@ -69,6 +69,11 @@ type Op struct {
 	// Files names the external files (absolute paths) whose content the
 	// artifact depends on. May be nil.
 	Files func(Step) ([]string, error)
+	// RestsOn says what kind of thing the artifact is where results rest on it
+	// ("weights", "adapter", "dictionary", "captions"), and what people call it; a name of ""
+	// is the recipe's variable, a kind of "" nothing worth naming. Tables name it
+	// in their footers, with a hash. May be nil.
+	RestsOn func(Step) (kind, name string)
 	// Cost estimates the work. May be nil: negligible.
 	Cost func(Step) Cost
 	// Run writes the artifact's files into dir. It returns ctx.Err() when it

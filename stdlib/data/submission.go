@@ -98,6 +98,13 @@ type submissionParams struct {
 var submissionOp = &step.Op{Name: "data.submission", Version: "1",
 	Check: func(s step.Step) []error { return s.Params.(submissionParams).check() },
 	Files: func(s step.Step) ([]string, error) { return s.Params.(submissionParams).files() },
+	RestsOn: func(s step.Step) (kind, name string) {
+		var names []string
+		for _, p := range s.Params.(submissionParams).Paths {
+			names = append(names, filepath.Base(p))
+		}
+		return "captions", strings.Join(names, ", ")
+	},
 	Run: func(ctx *step.Context, dir string) error {
 		p := ctx.Step().Params.(submissionParams)
 		rows, err := p.read(ctx)

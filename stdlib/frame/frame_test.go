@@ -366,6 +366,44 @@ func TestView(t *testing.T) {
 	}
 }
 
+// Strip gives every example with its captions, whatever the order of the rows.
+func TestStrip(t *testing.T) {
+	strip := func(f frame.Frame) []view.Film {
+		t.Helper()
+		films, err := f.Strip(steptest.Run(t, f.Refs()...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return films
+	}
+	f := given(captions(), "captions")
+	films := strip(f)
+	var got []string
+	for _, x := range films {
+		for _, c := range x.Captions {
+			got = append(got, x.ID+" "+x.Image+" "+x.Modality+" "+c.Labels[0][0]+"="+c.Labels[0][1]+" "+c.Text)
+		}
+	}
+	if len(films) != 3 || len(got) != 6 || got[2] != "b films/b.png MRI system=base a \"brain\" <b>\u2028" || got[3] != "b films/b.png MRI system=LoRA MRI of the brain" {
+		t.Errorf("%d films: %q", len(films), got)
+	}
+	if s := films[1].Captions[0].Scores; len(s) != 4 || s[0] != [2]string{"ROUGE-1", "0.333"} && s[0][1] != "0.333" {
+		t.Errorf("scores %q", s)
+	}
+	numbers := frame.NewRows([]frame.Column{{Name: "n", Kind: frame.Number}})
+	numbers.SetNumber(numbers.Add(), "n", 1)
+	if films := strip(given(numbers, "numbers")); films != nil {
+		t.Errorf("no captions, yet %d films", len(films))
+	}
+	if png, err := f.Picture("films/a.png"); png != nil || err != nil {
+		t.Errorf("a frame that loads no images gave %q, %v", png, err)
+	}
+	loaded := f.WithImages(func(ref string) ([]byte, error) { return []byte(ref), nil })
+	if png, err := loaded.Picture("x"); string(png) != "x" || err != nil {
+		t.Errorf("%q, %v", png, err)
+	}
+}
+
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", name)

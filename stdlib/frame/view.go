@@ -185,16 +185,12 @@ func (f Frame) viewFilm(r *Rows) (view.List, error) {
 		list = append(list, view.Text{Markdown: title})
 	}
 
-	skip := map[string]bool{ID: true, Image: true, Reference: true, Modality: true, Caption: true}
 	t := view.Table{Align: []view.Align{view.Left, view.Left}}
 	head := []view.Cell{{Text: "system"}, {Text: "caption"}}
-	var extra []int
-	for c, col := range r.cols {
-		if !col.Label && !skip[col.Name] {
-			extra = append(extra, c)
-			head = append(head, view.Cell{Text: col.Header()})
-			t.Align = append(t.Align, alignOf(col.Kind))
-		}
+	extra := r.scores()
+	for _, c := range extra {
+		head = append(head, view.Cell{Text: r.cols[c].Header()})
+		t.Align = append(t.Align, alignOf(r.cols[c].Kind))
 	}
 	t.Header = [][]view.Cell{head}
 	row := view.Row{Cells: []view.Cell{{Text: "reference"}, {Text: r.get(0, Reference)}}}
@@ -210,6 +206,72 @@ func (f Frame) viewFilm(r *Rows) (view.List, error) {
 		t.Rows = append(t.Rows, row)
 	}
 	return append(list, t), nil
+}
+
+// Strip gives every example of the rows with its captions, in order of appearance, without pixels; none where there is
+// no column of captions.
+func (f Frame) Strip(dirs []string) ([]view.Film, error) {
+	if len(dirs) != 1 {
+		return nil, fmt.Errorf("frame: films of %d artifacts, want 1", len(dirs))
+	}
+	if f.cols != nil && (find(f.cols, ID) < 0 || find(f.cols, Caption) < 0) { // spares reading what is no list of captions
+		return nil, nil
+	}
+	rows, err := Read(dirs[0])
+	if err != nil {
+		return nil, err
+	}
+	return rows.films(), nil
+}
+
+// Picture is the PNG behind an image reference, nil where the frame cannot load any.
+func (f Frame) Picture(image string) ([]byte, error) {
+	if f.images == nil || image == "" {
+		return nil, nil
+	}
+	return f.images(image)
+}
+
+// films collects the rows by example.
+func (r *Rows) films() []view.Film {
+	if find(r.cols, ID) < 0 || find(r.cols, Caption) < 0 {
+		return nil
+	}
+	scores := r.scores()
+	at := map[string]int{}
+	var out []view.Film
+	for i := range r.n {
+		id := r.get(i, ID)
+		k, ok := at[id]
+		if !ok {
+			k = len(out)
+			at[id] = k
+			out = append(out, view.Film{ID: id, Image: r.get(i, Image), Modality: r.get(i, Modality), Reference: r.get(i, Reference)})
+		}
+		c := view.Caption{Text: r.get(i, Caption), Image: r.get(i, Image)}
+		for _, l := range r.Labels(i) {
+			if l.Value != "" {
+				c.Labels = append(c.Labels, [2]string{l.Key, l.Value})
+			}
+		}
+		for _, s := range scores {
+			c.Scores = append(c.Scores, [2]string{r.cols[s].Header(), r.text(i, s)})
+		}
+		out[k].Captions = append(out[k].Captions, c)
+	}
+	return out
+}
+
+// scores are the columns beside labels and what every list of captions has.
+func (r *Rows) scores() []int {
+	skip := map[string]bool{ID: true, Image: true, Reference: true, Modality: true, Caption: true}
+	var out []int
+	for c, col := range r.cols {
+		if !col.Label && !skip[col.Name] {
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // systemName joins the values of labels: "LoRA, +Modality".

@@ -109,7 +109,9 @@ func measure(m model.Model, o Options, sample *model.Sample, batch, systems int,
 	work := func(m model.Model, on *ops.Meter) {
 		w, seqs := &writer{m, o, members}, sequences(u.seqs*k)
 		var spent [4]ops.Spent
-		last, _ := w.prefill(context.Background(), seqs) // no error: the context does not end
+		room := *w
+		room.o.MaxNewTokens = max(o.MaxNewTokens, len(spent)-1) // also where fewer are wanted, these are written
+		last, _ := room.prefill(context.Background(), seqs)     // no error: the context does not end
 		for i := 1; i < len(spent); i++ {
 			spent[i] = on.Spent()
 			last = w.advance(seqs, last)

@@ -2,6 +2,7 @@ package modality
 
 import (
 	"fmt"
+	"path/filepath"
 
 	"lightbox/kernels/ops"
 	"lightbox/runtime/step"
@@ -87,6 +88,12 @@ type resnetParams struct {
 }
 
 var resnetOp = &step.Op{Name: "modality.ResNet", Version: "1", Seeded: true,
+	RestsOn: func(s step.Step) (kind, name string) {
+		if c := s.Params.(resnetParams).Options.Checkpoint; c != "" {
+			return "weights", filepath.Base(c)
+		}
+		return "trained weights", ""
+	},
 	Check: func(s step.Step) []error {
 		p := s.Params.(resnetParams)
 		return append(train.CheckConfig(p.Config), p.Options.check()...)

@@ -35,6 +35,9 @@ type loadParams struct {
 }
 
 var loadOp = &step.Op{Name: "models.Load", Version: "1",
+	RestsOn: func(s step.Step) (kind, name string) {
+		return "weights", filepath.Base(s.Params.(loadParams).Ref)
+	},
 	Check: func(s step.Step) []error {
 		p := s.Params.(loadParams)
 		if p.Path == "" {

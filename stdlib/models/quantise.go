@@ -70,8 +70,12 @@ type quantParams struct {
 	Skeleton func() (model.Model, error) `key:"local"`
 }
 
+func quantRests(s step.Step) (kind, name string) {
+	return "quantised", string(s.Params.(quantParams).Format)
+}
+
 // quantOp stands for a base whose weights are quantised when it is opened. Its artifact says which.
-var quantOp = &step.Op{Name: "models.Quantize", Version: "1", Run: func(ctx *step.Context, dir string) error {
+var quantOp = &step.Op{Name: "models.Quantize", Version: "1", RestsOn: quantRests, Run: func(ctx *step.Context, dir string) error {
 	p := ctx.Step().Params.(quantParams)
 	record := struct {
 		Format     Format   `json:"format"`

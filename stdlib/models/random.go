@@ -20,7 +20,7 @@ type tinyParams struct {
 	Config string // SHA-256 of the config.json that the family's Tiny writes: another one is another checkpoint
 }
 
-var tinyOp = &step.Op{Name: "models.Tiny", Version: "1", Seeded: true, Run: func(ctx *step.Context, dir string) error {
+var tinyOp = &step.Op{Name: "models.Tiny", Version: "1", Seeded: true, RestsOn: tinyRests, Run: func(ctx *step.Context, dir string) error {
 	f, err := familyNamed(ctx.Step().Params.(tinyParams).Family)
 	if err != nil {
 		return err
@@ -40,6 +40,14 @@ var tinyOp = &step.Op{Name: "models.Tiny", Version: "1", Seeded: true, Run: func
 	ctx.Logf("%s: %s random parameters", f.Name, model.Count(m.Params()))
 	return m.Save(dir, tensor.F32)
 }}
+
+func tinyRests(s step.Step) (kind, name string) {
+	p, ok := s.Params.(tinyParams)
+	if !ok {
+		return "", ""
+	}
+	return "random weights", "tiny-" + p.Family
+}
 
 // Tiny is a small checkpoint of a family with random weights, drawn from the run's seed: the real architecture in the
 // published layout, which the reference implementation loads too. It answers nonsense, at the speed of a rehearsal.

@@ -117,6 +117,7 @@ func (c Config) skeleton() (model.Model, error) {
 }
 
 var newOp = &step.Op{Name: "models.New", Version: "1", Seeded: true,
+	RestsOn: func(step.Step) (kind, name string) { return "random weights", "" },
 	Check: func(s step.Step) []error {
 		p, ok := s.Params.(Config)
 		if !ok {

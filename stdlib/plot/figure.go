@@ -180,7 +180,7 @@ func (p params) check() []error {
 	return errs
 }
 
-var figureOp = &step.Op{Name: "plot.Figure", Version: "1", Run: run}
+var figureOp = &step.Op{Name: "plot.Figure", Version: "2", Run: run}
 
 func figure(p params, errs []error, in step.Ref) Figure {
 	op := figureOp

@@ -2,10 +2,12 @@ package plot_test
 
 import (
 	"bytes"
+	"compress/zlib"
 	"context"
 	"flag"
 	"fmt"
 	"image/png"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -115,6 +117,36 @@ func TestFigures(t *testing.T) {
 				t.Error("drawn twice, the figure has other bytes")
 			}
 		})
+	}
+}
+
+// A PDF's text is in Windows-1252, of which ρ is no part: what it lacks must be
+// drawn, not written as other letters.
+func TestPDFHasNoForeignText(t *testing.T) {
+	texts := func(fig view.Figure) string {
+		var all strings.Builder
+		for _, stream := range bytes.Split(fig.PDF, []byte("stream\n"))[1:] {
+			z, err := zlib.NewReader(bytes.NewReader(stream))
+			if err != nil {
+				continue
+			}
+			raw, _ := io.ReadAll(z) // what follows the stream is no part of it
+			if !bytes.Contains(raw, []byte("BT ")) {
+				continue
+			}
+			all.Write(raw)
+		}
+		return all.String()
+	}
+	s := texts(shown(t, figures()["relation"]))
+	if !strings.Contains(s, "(Relevance)") || strings.Contains(s, "Spearman") {
+		t.Errorf("ASCII is text and R² and ρ are outlines; got %d bytes of drawing with Relevance %v, Spearman %v",
+			len(s), strings.Contains(s, "(Relevance)"), strings.Contains(s, "Spearman"))
+	}
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			t.Fatalf("byte %#x in the text of a PDF", s[i])
+		}
 	}
 }
 

@@ -170,7 +170,7 @@ func (d drawing) write(dir string, p params, rehearsal bool) error {
 	}{
 		{svgFile, vgsvg.NewWith(vgsvg.UseWH(w, h))},
 		{pngFile, vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(w, h), vgimg.UseDPI(dpi))}},
-		{pdfFile, vgpdf.New(w, h)},
+		{pdfFile, outlined{vgpdf.New(w, h)}},
 	} {
 		s := newSheet(p)
 		if err := d.paint(s); err != nil {

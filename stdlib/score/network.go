@@ -86,7 +86,7 @@ type networkParams struct {
 // What is wrong with its checkpoint is an error of the plan.
 func (o output) step(f frame.Frame) step.Ref {
 	name, version := o.Net.op()
-	op := &step.Op{Name: name, Version: version, Files: networkFiles, Cost: networkCost, Run: runNetwork}
+	op := &step.Op{Name: name, Version: version, RestsOn: networkRests, Files: networkFiles, Cost: networkCost, Run: runNetwork}
 	p := networkParams{Net: o.Net}
 	if ref := o.Net.checkpoint(); ref != "" && !step.Current().Rehearse && o.Net.check() == nil {
 		var err error
@@ -112,6 +112,19 @@ func findFiles(ref string, files func(path string) ([]string, error)) (string, [
 		err = fmt.Errorf("%w; complete it with: %s", err, found.Fetch)
 	}
 	return found.Path, list, err
+}
+
+// networkRests names the checkpoint; in a rehearsal there is none to name.
+func networkRests(s step.Step) (kind, name string) {
+	p := s.Params.(networkParams)
+	if p.Path == "" {
+		return "", ""
+	}
+	kind = "weights"
+	if _, ok := p.Net.(*umls); ok {
+		kind = "dictionary"
+	}
+	return kind, filepath.Base(p.Net.checkpoint())
 }
 
 func networkFiles(s step.Step) ([]string, error) { return s.Params.(networkParams).Files, nil }

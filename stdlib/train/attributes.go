@@ -39,6 +39,7 @@ func Attributes(base model.Systems, set data.Set, c Config, names ...string) mod
 }
 
 var attributesOp = &step.Op{Name: "train.Attributes", Version: "1", Seeded: true,
+	RestsOn: func(step.Step) (kind, name string) { return "trained weights", "" },
 	Check: func(s step.Step) []error {
 		p := s.Params.(attributesParams)
 		errs := p.Config.check()

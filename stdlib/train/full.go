@@ -35,6 +35,7 @@ func Full(base model.Systems, set data.Set, c Config, towers ...model.Tower) mod
 }
 
 var fullOp = &step.Op{Name: "train.Full", Version: "1", Seeded: true,
+	RestsOn: func(step.Step) (kind, name string) { return "trained weights", "" },
 	Check: func(s step.Step) []error {
 		p := s.Params.(fullParams)
 		return append(append(p.Config.check(), checkTowers(p.Towers)...), checkFloats(p.Skeleton)...)

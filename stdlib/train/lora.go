@@ -42,6 +42,7 @@ func LoRA(base model.Systems, set data.Set, choice lora.Choice, c Config) model.
 }
 
 var loraOp = &step.Op{Name: "train.LoRA", Version: "1", Seeded: true,
+	RestsOn: func(step.Step) (kind, name string) { return "adapter", "" },
 	Check: func(s step.Step) []error {
 		p := s.Params.(loraParams)
 		errs := p.Config.check()

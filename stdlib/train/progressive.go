@@ -59,6 +59,7 @@ func Progressive(base model.Systems, set data.Set, c Config, stages ...Stage) mo
 }
 
 var progressiveOp = &step.Op{Name: "train.Progressive", Version: "1", Seeded: true,
+	RestsOn: func(step.Step) (kind, name string) { return "trained weights", "" },
 	Check: func(s step.Step) []error {
 		p := s.Params.(progressiveParams)
 		return append(append(p.Config.check(), checkStages(p.Stages, p.Config.filled().Epochs)...), checkFloats(p.Skeleton)...)
