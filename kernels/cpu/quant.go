@@ -206,8 +206,8 @@ func NotFinite(w Mat) int {
 // QuantiseScales writes codes of the values less offset, and the greatest magnitude of each block of those: bitsandbytes'
 // quantize_blockwise on the CPU, which looks codes up in a table of 65536 steps between -1 and 1. So codes near zero, and
 // near the middle between two, are not always the nearest.
-func QuantiseScales(codes []byte, nested, values []float32, offset float32, block int, code []float32) {
-	lut := stepsOf(code)
+func QuantiseScales(codes []byte, nested, values []float32, offset float32, block int) {
+	map8 := signedMap()
 	for b := range nested {
 		from, to := b*block, min(len(values), (b+1)*block)
 		m := float32(0)
@@ -221,25 +221,9 @@ func QuantiseScales(codes []byte, nested, values []float32, offset float32, bloc
 		}
 		inverse := 1 / m
 		for i, v := range values[from:to] {
-			u := max(-1, min(1, float32((v-offset)*inverse)))
-			half := float32((u + 1) * 0.5)
-			codes[from+i] = lut[uint16(float32(half*65535)+0.5)]
+			codes[from+i] = map8.code(max(-1, min(1, float32((v-offset)*inverse))))
 		}
 	}
-}
-
-// stepsOf is the code nearest to each of 65536 steps.
-func stepsOf(code []float32) []byte {
-	lut := make([]byte, 1<<16)
-	c := 0
-	for i := range lut {
-		v := -1 + float32(2*float32(i))/65535
-		for c < len(code)-1 && float32(0.5*(code[c]+code[c+1])) < v {
-			c++
-		}
-		lut[i] = byte(c)
-	}
-	return lut
 }
 
 // Mean is the mean of values, summed in float64.

@@ -168,7 +168,7 @@ func BenchmarkGemmCodes(b *testing.B) {
 	double := *four
 	double.Scales, double.ScaleMap, double.NestedBlock = nil, DynamicMap(true)[:], 256
 	double.ScaleCodes, double.Nested, double.Offset = make([]byte, n*k/64), make([]float32, n*k/64/256), Mean(four.Scales)
-	QuantiseScales(double.ScaleCodes, double.Nested, four.Scales, double.Offset, 256, double.ScaleMap)
+	QuantiseScales(double.ScaleCodes, double.Nested, four.Scales, double.Offset, 256)
 	eight := &Codes{Raw: make([]byte, n*k), N: n * k, Block: k, Scales: make([]float32, n)}
 	Quantise8(eight.Raw, eight.Scales, Mat{F32: w}, k)
 	for _, m := range []int{1, 4, 64, 512} {

@@ -129,7 +129,7 @@ func quantise4(t *tensor.Tensor, w cpu.Mat, book *cpu.Book) {
 	cpu.Quantise4(codeBytes(t), scales, w, t.Numel(), q.Block, book)
 	q.Nested.Offset = cpu.Mean(scales)
 	copy(f32(q.Nested.Code), cpu.DynamicMap(true)[:])
-	cpu.QuantiseScales(codeBytes(q.Scales), f32(q.Nested.Scales), scales, q.Nested.Offset, q.Nested.Block, cpu.DynamicMap(true)[:])
+	cpu.QuantiseScales(codeBytes(q.Scales), f32(q.Nested.Scales), scales, q.Nested.Offset, q.Nested.Block)
 }
 
 // transposed is the transpose of a matrix in f32.

@@ -169,7 +169,7 @@ func requantised(q *tensor.Tensor, w []float32, dtype string, offset float32) sc
 	scales := Floats(single.Quant().Scales)
 	n := q.Quant().Nested
 	out := scaleCodes{make([]byte, len(scales)), make([]float32, n.Scales.Numel())}
-	cpu.QuantiseScales(out.codes, out.nested, scales, offset, n.Block, cpu.DynamicMap(true)[:])
+	cpu.QuantiseScales(out.codes, out.nested, scales, offset, n.Block)
 	return out
 }
 

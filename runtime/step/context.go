@@ -127,8 +127,7 @@ func (c *Context) Scratch() (string, error) {
 // under key: for what is costly to compute and belongs to no single artifact,
 // such as an encoder's outputs by content. key must name everything that the
 // files depend on, digests of weights and versions of formats included. Files
-// appear there whole (written under a temporary name in the same directory, then
-// renamed), by any process at any time; the user may delete them between runs. What
+// appear there whole (WriteShared), by any process at any time; the user may delete them between runs. What
 // is found there only saves time: it must never change a result.
 func (c *Context) Cache(key string) (string, error) {
 	if c.env.Cache == nil {

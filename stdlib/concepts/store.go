@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+
+	"lightbox/runtime/step"
 )
 
 // A dictionary of millions of names is read once and kept in a file: a line of
@@ -63,18 +65,7 @@ func (d *Dictionary) Save(path string) error {
 		k.grams = append(k.grams, uint64(g))
 		k.lists = append(k.lists, x.lists[g])
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".dictionary-*")
-	if err != nil {
-		return err
-	}
-	err = errors.Join(k.write(f), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
+	return step.WriteShared(filepath.Dir(path), path, k.write)
 }
 
 func (k *kept) write(f io.Writer) error {

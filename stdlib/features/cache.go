@@ -231,12 +231,9 @@ func (c *Cache) stop(why string, a ...any) {
 	}
 }
 
-// temporary begins the names of files that are being written.
-const temporary = "part-"
-
 // sweep removes what writers that were killed have left.
 func (c *Cache) sweep() {
-	left, _ := filepath.Glob(filepath.Join(c.dir, temporary+"*"))
+	left, _ := filepath.Glob(filepath.Join(c.dir, step.Unfinished+"*"))
 	for _, name := range left {
 		if st, err := os.Stat(name); err == nil && time.Since(st.ModTime()) > time.Hour {
 			os.Remove(name)

@@ -2,13 +2,12 @@ package features
 
 import (
 	"encoding/binary"
-	"errors"
 	"hash/crc32"
-	"os"
-	"path/filepath"
+	"io"
 
 	"lightbox/kernels/ops"
 	"lightbox/kernels/tensor"
+	"lightbox/runtime/step"
 	"lightbox/stdlib/models/model"
 	"lightbox/stdlib/safetensors"
 )
@@ -143,27 +142,16 @@ func (x *Image) Save(features *tensor.Tensor) {
 	c.room, c.bytes, c.saved = c.room-size, c.bytes+size, c.saved+1
 }
 
-// write makes a file, which appears whole.
+// write makes a file of its parts.
 func (c *Cache) write(path string, parts ...[]byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(c.dir, temporary)
-	if err != nil {
-		return err
-	}
-	for _, p := range parts {
-		if err == nil {
-			_, err = f.Write(p)
+	return step.WriteShared(c.dir, path, func(w io.Writer) error {
+		for _, p := range parts {
+			if _, err := w.Write(p); err != nil {
+				return err
+			}
 		}
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
+		return nil
+	})
 }
 
 // find looks for features that were kept since the image was encoded, or that were closed: so many rows.

@@ -3,8 +3,9 @@
 package safetensors
 
 import (
-	"golang.org/x/sys/unix"
 	"os"
+
+	"golang.org/x/sys/unix"
 )
 
 // forget drops the whole pages of bytes [from, to) of a mapped file. It only saves memory, so an error is no error.

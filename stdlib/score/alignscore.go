@@ -52,6 +52,7 @@ func AlignScore(opts ...AlignScoreOptions) Metric {
 type alignscore struct{ Opts AlignScoreOptions }
 
 func (alignscore) op() (string, string) { return "score.AlignScore", "1" }
+func (alignscore) kind() string         { return "weights" }
 
 func (a alignscore) columns() []frame.Column {
 	name := a.Opts.File

@@ -103,6 +103,7 @@ func modelName(ref string) string {
 }
 
 func (bertscore) op() (name, version string) { return "score.BERTScore", "1" }
+func (bertscore) kind() string               { return "weights" }
 
 func (b bertscore) columns() []frame.Column {
 	suffix, how := "", []string{b.Model, fmt.Sprintf("layer %d", b.Layer)}

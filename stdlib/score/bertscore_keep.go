@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"maps"
 	"math"
 	"os"
@@ -122,12 +123,8 @@ func (k *keptPairs) add(pairs []pair, which []int, out []matched) {
 		raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(out[i].p))
 		raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(out[i].r))
 	}
-	f, err := os.CreateTemp(k.dir, "part-")
-	if err != nil {
-		return
-	}
-	_, err = f.Write(raw)
-	if f.Close() != nil || err != nil || os.Rename(f.Name(), filepath.Join(k.dir, pairsName(raw))) != nil {
-		os.Remove(f.Name())
-	}
+	_ = step.WriteShared(k.dir, filepath.Join(k.dir, pairsName(raw)), func(w io.Writer) error {
+		_, err := w.Write(raw)
+		return err
+	})
 }

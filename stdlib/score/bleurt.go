@@ -47,6 +47,7 @@ func BLEURT(opts ...BLEURTOptions) Metric {
 type bleurt struct{ Opts BLEURTOptions }
 
 func (bleurt) op() (string, string) { return "score.BLEURT", "1" }
+func (bleurt) kind() string         { return "weights" }
 
 func (b bleurt) columns() []frame.Column {
 	return []frame.Column{{Name: "bleurt", Kind: frame.Number, Title: "BLEURT",

@@ -281,6 +281,7 @@ func (o ConceptOptions) concepts(ctx *step.Context, d *concepts.Dictionary, text
 type umls struct{ Opts ConceptOptions }
 
 func (*umls) op() (name, version string) { return "score.ConceptF1", "1" }
+func (*umls) kind() string               { return "dictionary" }
 
 func (u *umls) columns() []frame.Column {
 	dictionary := "UMLS"

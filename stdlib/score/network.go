@@ -23,6 +23,7 @@ import (
 type network interface {
 	// op is the name of the step and the version of its values: "score.BERTScore", "1".
 	op() (name, version string)
+	kind() string            // of what it reads, as step.Op.RestsOn names it: "weights", "dictionary"
 	columns() []frame.Column // what it can give, in order; column names one by its place
 	needs() []string         // String columns besides reference and caption
 	check() error            // what is wrong with its options
@@ -120,11 +121,7 @@ func networkRests(s step.Step) (kind, name string) {
 	if p.Path == "" {
 		return "", ""
 	}
-	kind = "weights"
-	if _, ok := p.Net.(*umls); ok {
-		kind = "dictionary"
-	}
-	return kind, filepath.Base(p.Net.checkpoint())
+	return p.Net.kind(), filepath.Base(p.Net.checkpoint())
 }
 
 func networkFiles(s step.Step) ([]string, error) { return s.Params.(networkParams).Files, nil }

@@ -20,6 +20,7 @@ type weighed struct {
 }
 
 func (weighed) op() (string, string) { return "score.weighed", "1" }
+func (weighed) kind() string         { return "weights" }
 func (weighed) columns() []frame.Column {
 	return []frame.Column{{Name: "count", Kind: frame.Number}, {Name: "none", Kind: frame.Number}}
 }

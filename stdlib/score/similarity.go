@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -71,6 +72,7 @@ func Similarity(opts ...SimilarityOptions) Metric {
 }
 
 func (similarity) op() (name, version string) { return "score.Similarity", "1" }
+func (similarity) kind() string               { return "weights" }
 
 func (s similarity) columns() []frame.Column {
 	c := frame.Column{Name: s.Name, Kind: frame.Number, Note: "Similarity: 2.5·max(cos, 0) of the caption's and the image's embeddings"}
@@ -234,20 +236,11 @@ func readVector(path string, dim int) []float32 {
 	return v
 }
 
-// writeVector writes a vector; the file appears whole.
 func writeVector(path string, v []float32) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".vector-")
-	if err != nil {
+	return step.WriteShared(filepath.Dir(path), path, func(w io.Writer) error {
+		_, err := w.Write(floatBytes(v))
 		return err
-	}
-	_, err = f.Write(floatBytes(v))
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
+	})
 }
 
 func floatBytes(v []float32) []byte {
